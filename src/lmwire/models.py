@@ -1,0 +1,35 @@
+"""The list of models: OpenAI's members, and what a client of a local server needs beside them."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `GET /v1/models`; members after `owned_by` are ours and LM Studio's own."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = ""
+    type: Literal["llm", "embeddings"] | UnsetType = UNSET
+    publisher: str | UnsetType = UNSET
+    arch: str | UnsetType = UNSET
+    quantization: str | UnsetType = UNSET
+    parameters: int | UnsetType = UNSET
+    """How many weights the model has."""
+    state: Literal["loaded", "not-loaded"] | UnsetType = UNSET
+    max_context_length: int | UnsetType = UNSET
+    """Tokens that the model was made for."""
+    loaded_context_length: int | UnsetType = UNSET
+    """Tokens that a request may use now; absent while the model is not loaded."""
+    capabilities: list[str] | UnsetType = UNSET
+    """`tool_use` when the model was trained to call tools."""
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """The body of `GET /v1/models`."""
+
+    data: list[ModelCard]
+    object: Literal["list"] = "list"
