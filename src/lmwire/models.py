@@ -28,8 +28,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """`tool_use` when the model was trained to call tools."""
 
 
-class ModelList(msgspec.Struct, frozen=True):
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `GET /v1/models`."""
 
-    data: list[ModelCard]
     object: Literal["list"] = "list"
+    data: list[ModelCard]

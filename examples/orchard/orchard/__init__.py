@@ -1,0 +1,1 @@
+"""Keeps stock of fruit."""

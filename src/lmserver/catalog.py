@@ -1,0 +1,467 @@
+"""Model files on disk → ids, aliases, metadata."""
+
+import difflib
+import errno
+import filecmp
+import itertools
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar, assert_never
+
+import msgspec
+
+from lmserver.download import Progress, Report, copy, require_room, storing, whole_file
+from lmserver.errors import BadModelFile, ModelError, UnknownModel
+from lmserver.gguf import GgufHeader, read_header
+
+MAX_ENTRIES = 10_000
+"""Files and folders that a scan looks at."""
+PREFERRED_QUANTIZATION = "Q4_K_M"
+"""Of several files in one repository, the one that its plain name means."""
+
+_MAX_SETTINGS = 1 << 20
+_MAX_TEMPLATE = 256 << 10
+_NEAR_POOL = 500
+"""Ids that are compared with an unknown name: each costs time, and whoever may ask can ask often."""
+
+_SPLIT = re.compile(r"(.+-)(\d{5})(-of-(\d{5})\.gguf)", re.IGNORECASE)
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+_QUANTIZATION_SUFFIX = re.compile(r"[-._]((iq|tq|q)\d\w*|b?f16|fp16|f32|mxfp4|nvfp4)$", re.IGNORECASE)
+
+_BLOCK = re.compile(r"\{[%{]")
+_BLOCK_END = re.compile(r"[%}]\}")
+# A quote without its partner reaches to the end, so that no text is scanned twice.
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?""", re.DOTALL)
+_TOOLS = re.compile(r"(?<![\w.])tools\b")
+
+How = Literal["copy", "move", "hardlink", "symlink"]
+
+_T = TypeVar("_T")
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that can be loaded."""
+
+    id: str
+    aliases: frozenset[str]
+    """Other names that it may be asked for by, in lower case; models can share some."""
+    publisher: str
+    repo: str
+    path: Path
+    """The file; of a split model the first."""
+    header: GgufHeader
+    """Of a split model the first file's, with the weights and bytes of all."""
+    modified: float
+    """Seconds since 1970."""
+
+    @property
+    def kind(self) -> Literal["llm", "embeddings"]:
+        return "embeddings" if self.header.has_pooling else "llm"
+
+    @property
+    def quantization(self) -> str:
+        return self.header.quantization
+
+    @property
+    def trained_for_tool_use(self) -> bool:
+        """Whether the chat template does something with `tools`."""
+        blocks = _BLOCK.split((self.header.chat_template or "")[:_MAX_TEMPLATE])[1:]
+        codes = (_STRING.sub("", _BLOCK_END.split(block, maxsplit=1)[0]) for block in blocks)
+        return any(_TOOLS.search(code) for code in codes)
+
+
+class BrokenFile(msgspec.Struct, frozen=True):
+    """Something in the models folder that should be a model and cannot be used."""
+
+    name: str
+    """Its path beneath the models folder; what does not print is escaped."""
+    reason: str
+
+
+Entry = Model | BrokenFile
+
+
+# Where models are ---------------------------------------------------------------------------------------
+
+
+class _Settings(msgspec.Struct, frozen=True, rename="camel"):
+    """What we read of LM Studio's own settings."""
+
+    downloads_folder: str = ""
+
+
+def models_dir(environ: Mapping[str, str]) -> Path:
+    """Say where models are kept: where LMSTUDIO_MODELS_DIR says, else where LM Studio keeps its own."""
+    user = Path(environ.get("HOME") or Path.home())
+    if chosen := environ.get("LMSTUDIO_MODELS_DIR", "").strip():
+        return user / chosen[2:] if f"{chosen}/".startswith("~/") else Path(chosen).absolute()
+    home = _existing_folder(_read_small(user / ".lmstudio-home-pointer").strip()) or user / ".lmstudio"
+    try:
+        settings = msgspec.json.decode(_read_small(home / "settings.json"), type=_Settings)
+    except msgspec.DecodeError:
+        settings = _Settings()
+    return _existing_folder(settings.downloads_folder) or home / "models"
+
+
+def _read_small(path: Path) -> str:
+    try:
+        if not path.is_file() or path.stat().st_size > _MAX_SETTINGS:
+            return ""
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _existing_folder(text: str) -> Path | None:
+    path = Path(text)
+    return path if path.is_absolute() and path.is_dir() else None
+
+
+# The catalogue ------------------------------------------------------------------------------------------
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A sound model that has no id yet."""
+
+    publisher: str
+    repo: str
+    path: Path
+    header: GgufHeader
+    modified: float
+
+
+class Catalog:
+    """The models beneath one folder, as `<publisher>/<repo>/<file>.gguf`."""
+
+    def __init__(self, root: Path) -> None:
+        """Take `root`, which need not exist yet; nothing is read before the first scan."""
+        self._root = root
+        # What the last scan read, and the one before, by path, size, mtime and inode: a file that changed is
+        # another file, and one that went is forgotten.
+        self._headers: dict[tuple[Path, int, int, int], GgufHeader | BadModelFile] = {}
+        self._former = self._headers
+
+    def scan(self) -> list[Entry]:
+        """List what is there now: models by id, then broken files. Headers are read when a file is new."""
+        self._former, self._headers = self._headers, {}
+        broken: list[BrokenFile] = []
+        found: list[_Found] = []
+        for folder, names in _repositories(self._root, broken).items():
+            for name in sorted({next(_parts(name)) for name in names}):
+                try:
+                    model = self._examine(folder, name, names)
+                except BadModelFile as error:
+                    broken.append(BrokenFile(f"{folder.parent.name}/{folder.name}/{name}", str(error)))
+                else:
+                    found += [model] if model else []
+        models = sorted(_named(found), key=lambda model: model.id)
+        broken.sort(key=lambda file: file.name)
+        return [*models, *broken]
+
+    def resolve(self, name: str) -> Model:
+        """Find the model that `name` means, in any case of letters.
+
+        A name is an id, a key, `publisher/key` or `publisher/repo`, each also with `@quantization`, or the
+        path beneath the models folder. It is compared with what a scan found and never opened.
+
+        Raises:
+            UnknownModel: when it means no model, or several; then `near` holds their ids.
+        """
+        models = [entry for entry in self.scan() if isinstance(entry, Model)]
+        wanted = name.lower()
+        matches = (
+            [model for model in models if model.id == name]
+            or [model for model in models if model.id.lower() == wanted]
+            or [model for model in models if wanted in model.aliases]
+        )
+        if len(matches) == 1:
+            return matches[0]
+        ids = [model.id for model in models]
+        raise UnknownModel(name, [model.id for model in matches] or _near(wanted, ids), ids)
+
+    def _examine(self, folder: Path, name: str, names: Collection[str]) -> _Found | None:
+        """Look at the model whose first file is `name`; None for one that only helps another model."""
+        if missing := next((part for part in _parts(name) if part not in names), None):
+            raise BadModelFile(f"its part {missing} is missing")
+        paths = [folder / part for part in _parts(name)]
+        headers, times = zip(*map(self._header, paths), strict=True)
+        first = headers[0]
+        if first.architecture == "clip" or first.type == "mmproj":
+            return None
+        if first.type in {"adapter", "imatrix"}:
+            raise BadModelFile(f"not a model: it holds an {first.type}")
+        if first.split_count > 1 and len(paths) == 1:
+            raise BadModelFile(f"one of {first.split_count} parts, but not named like …-00001-of-00002.gguf")
+        whole = msgspec.structs.replace(
+            first,
+            parameters=sum(header.parameters for header in headers),
+            size_bytes=sum(header.size_bytes for header in headers),
+        )
+        if not whole.parameters:
+            raise BadModelFile("not a model: it holds a vocabulary and no weights")
+        return _Found(folder.parent.name, folder.name, paths[0], whole, max(times))
+
+    def _header(self, path: Path) -> tuple[GgufHeader, float]:
+        """Give the header and the time of the last change."""
+        try:
+            now = path.stat()
+        except OSError as error:
+            raise BadModelFile(f"cannot be read ({error.strerror})") from error
+        identity = (path, now.st_size, now.st_mtime_ns, now.st_ino)
+        header = self._former.get(identity) or _read_header(path)
+        self._headers[identity] = header
+        if isinstance(header, BadModelFile):
+            raise header
+        return header, now.st_mtime
+
+
+def _read_header(path: Path) -> GgufHeader | BadModelFile:
+    try:
+        return read_header(path)
+    except BadModelFile as error:
+        return error
+
+
+def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
+    """Find the names of GGUF files by their folder; what is out of place is added to `broken`."""
+    repositories: defaultdict[Path, set[str]] = defaultdict(set)
+    for path in _gguf_files(root, broken):
+        places = path.relative_to(root).parts
+        name = "/".join(places)
+        if not name.isprintable() or "@" in name:
+            broken.append(BrokenFile(_escaped(name), "its name holds @ or what does not print; rename it"))
+        elif len(places) < 3:
+            reason = "not in a folder <publisher>/<repo>; put it into one with `lmstudio import`"
+            broken.append(BrokenFile(name, reason))
+        # The part of a vision model that turns pictures into embeddings; it belongs to the model beside it.
+        elif "mmproj" not in path.name.lower():
+            repositories[path.parent].add(path.name)
+    return repositories
+
+
+def _gguf_files(root: Path, broken: list[BrokenFile]) -> Iterator[Path]:
+    """Walk three levels deep and no deeper, so that a link which leads back up comes to an end."""
+    left = MAX_ENTRIES
+    level = [root]
+    for depth in range(3):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                with os.scandir(folder) as entries:
+                    looked_at = list(itertools.islice(entries, left))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                name = _escaped(str(folder.relative_to(root)))
+                broken.append(BrokenFile(name, f"cannot be read ({error.strerror})"))
+                continue
+            left -= len(looked_at)
+            for entry in looked_at:
+                if entry.name.startswith("."):
+                    continue
+                if _is_folder(entry):
+                    below.append(folder / entry.name)
+                elif entry.name.lower().endswith(".gguf"):
+                    yield folder / entry.name
+        level = below if depth < 2 else []
+    if not left:
+        broken.append(BrokenFile(".", f"more than {MAX_ENTRIES:,} files and folders; the rest is not listed"))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
+
+
+def _parts(name: str) -> Iterator[str]:
+    """Name the files of the model that `name` is a file of, the first one first."""
+    split = _SPLIT.fullmatch(name)
+    if split is None or int(split[4]) == 0:
+        yield name
+        return
+    for number in range(1, int(split[4]) + 1):
+        yield f"{split[1]}{number:05}{split[3]}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+# Names --------------------------------------------------------------------------------------------------
+
+
+def _key(repo: str) -> str:
+    return repo.lower().removesuffix("-gguf")
+
+
+def _named(found: Sequence[_Found]) -> Iterator[Model]:
+    repositories: defaultdict[tuple[str, str], list[_Found]] = defaultdict(list)
+    for model in found:
+        repositories[model.publisher, model.repo].append(model)
+    names = _distinct(
+        {
+            (publisher, repo): (_key(repo), f"{publisher}/{_key(repo)}".lower(), f"{publisher}/{repo}")
+            for publisher, repo in repositories
+        }
+    )
+    for repository, models in repositories.items():
+        name = names[repository]
+        models.sort(key=_preference)
+        others = {
+            model.path: tuple(
+                f"{name}@{which}"
+                for which in (model.header.quantization.lower(), model.path.stem.lower(), model.path.stem)
+            )
+            for model in models[1:]
+        }
+        ids = {models[0].path: name} | _distinct(others)
+        for model in models:
+            yield _with_id(model, ids[model.path], name, is_preferred=model is models[0])
+
+
+def _preference(model: _Found) -> tuple[bool, int, str]:
+    return model.header.quantization != PREFERRED_QUANTIZATION, model.header.size_bytes, model.path.name
+
+
+def _distinct(forms: Mapping[_T, Sequence[str]]) -> dict[_T, str]:
+    """Give each item the first of its forms that no other item has; the last forms all differ."""
+    counts = Counter(form for own in forms.values() for form in set(own))
+    return {item: next((form for form in own if counts[form] == 1), own[-1]) for item, own in forms.items()}
+
+
+def _with_id(model: _Found, name: str, repository_name: str, *, is_preferred: bool) -> Model:
+    key, place = _key(model.repo), f"{model.publisher}/{model.repo}".lower()
+    plain = {repository_name.lower(), key, model.repo.lower(), f"{model.publisher.lower()}/{key}", place}
+    if model.header.has_pooling:
+        # What LM Studio calls an embedding model.
+        plain.add(f"text-embedding-{key}")
+    quantization = model.header.quantization.lower()
+    aliases = {f"{alias}@{quantization}" for alias in plain} | {f"{place}/{model.path.name.lower()}"}
+    return Model(
+        id=name,
+        aliases=frozenset(aliases | plain if is_preferred else aliases),
+        publisher=model.publisher,
+        repo=model.repo,
+        path=model.path,
+        header=model.header,
+        modified=model.modified,
+    )
+
+
+def _near(wanted: str, ids: Sequence[str]) -> list[str]:
+    tails = {name.rpartition("/")[2].lower(): name for name in ids[:_NEAR_POOL]}
+    return [tails[tail] for tail in difflib.get_close_matches(wanted[-200:].rpartition("/")[2], tails)]
+
+
+# Adding a file ------------------------------------------------------------------------------------------
+
+
+def import_file(source: Path, root: Path, user_repo: str | None, how: How, report: Report) -> Path:
+    """Put a GGUF file, with its other parts if it is split, into the models folder `root`; return its path there.
+
+    Args:
+        source: the file; of a split model any part.
+        root: the models folder.
+        user_repo: `publisher/repo` to put it in; without it, `imported-models/` and the file's own name.
+        how: whether to copy, move or link.
+        report: told how far a copy is.
+
+    Raises:
+        BadModelFile: when it is no sound model file.
+        ModelError: when a name cannot be used, or another file already has the place.
+        StorageError: when there is no room, or the folder cannot be written.
+    """
+    names: list[str] = []
+    for name in _parts(source.name):
+        try:
+            read_header(source.with_name(name))
+        except BadModelFile as error:
+            raise BadModelFile(f"{_escaped(str(source.with_name(name)))}: {error}") from error
+        names.append(_checked(name))
+    if not names[0].lower().endswith(".gguf"):
+        raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")
+    folder = root / _place(names[0], user_repo)
+    for name in names:
+        with storing(folder / name):
+            folder.mkdir(parents=True, exist_ok=True)
+            _put(source.with_name(name), folder / name, how, report)
+    return folder / names[0]
+
+
+def _place(name: str, user_repo: str | None) -> Path:
+    if user_repo is None:
+        split = _SPLIT.fullmatch(name)
+        stem = split[1].rstrip("-") if split else name[: -len(".gguf")]
+        return Path("imported-models", _QUANTIZATION_SUFFIX.sub("", stem))
+    publisher, slash, repo = user_repo.partition("/")
+    if not slash:
+        raise ModelError(f"{user_repo!r} is not PUBLISHER/REPO.")
+    return Path(_checked(publisher), _checked(repo))
+
+
+def _checked(name: str) -> str:
+    if _COMPONENT.fullmatch(name):
+        return name
+    raise ModelError(
+        f"{name!r} cannot be a name in the models folder. Use at most 200 letters, digits and . _ + - "
+        "and begin with a letter or digit."
+    )
+
+
+def _put(source: Path, destination: Path, how: How, report: Report) -> None:
+    if os.path.lexists(destination):
+        _require_same(source, destination)
+        if how == "move" and not destination.samefile(source):
+            source.unlink()
+        return
+    match how:
+        case "copy":
+            _copy(source, destination, report)
+        case "move":
+            _move(source, destination, report)
+        case "hardlink":
+            destination.hardlink_to(source.resolve())
+        case "symlink":
+            destination.symlink_to(source.resolve())
+        case _:
+            assert_never(how)
+
+
+def _require_same(source: Path, destination: Path) -> None:
+    try:
+        if destination.samefile(source) or filecmp.cmp(source, destination, shallow=False):
+            return
+    except FileNotFoundError:
+        # A link that leads nowhere has the place.
+        pass
+    raise ModelError(f"Another file is at {destination}. Remove it, or choose a place with --user-repo.")
+
+
+def _move(source: Path, destination: Path, report: Report) -> None:
+    # A link is not moved, since where it leads may depend on where it is.
+    if not source.is_symlink():
+        try:
+            source.rename(destination)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        else:
+            return
+    _copy(source, destination, report)
+    source.unlink()
+
+
+def _copy(source: Path, destination: Path, report: Report) -> None:
+    with source.open("rb") as original:
+        size = os.fstat(original.fileno()).st_size
+        require_room(destination.parent, size)
+        with whole_file(destination) as target:
+            copy(original, target, Progress(f"copying {source.name}", 0, size), report)
+            if target.tell() != size:
+                raise BadModelFile(f"{source}: it changed while it was copied. Import it again.")

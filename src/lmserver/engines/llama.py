@@ -1,0 +1,467 @@
+"""One GGUF model in a child process that runs llama.cpp's own server.
+
+The child is always asked to stream: only a streamed request stops when its connection closes, so this is
+what makes a cancel prompt, whatever the client asked for.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+
+from lmserver import schema
+from lmserver.engines import (
+    CallPiece,
+    Finished,
+    ForcedCall,
+    GenerationRequest,
+    JsonObject,
+    JsonReply,
+    Piece,
+    Progress,
+    ReasoningPiece,
+    TextPiece,
+)
+from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.template import call_opening, with_tools
+from lmserver.errors import ApiError
+from lmwire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
+from lmwire.errors import ErrorCode
+
+LOAD_TIMEOUT = 600.0
+"""Seconds until a load is given up: a large model on a slow disk takes minutes."""
+
+LOG_LINES = 200
+"""Lines of the child's log kept, to explain a load that failed."""
+
+
+class _ChildAnswer(msgspec.Struct, frozen=True):
+    url: str = ""
+    error: str = ""
+
+
+class _ChildErrorObject(msgspec.Struct, frozen=True):
+    message: str = ""
+    type: str = ""
+
+
+class _ChildError(msgspec.Struct, frozen=True):
+    error: _ChildErrorObject
+
+
+class _Timings(msgspec.Struct, frozen=True):
+    cache_n: int = 0
+
+
+class _ChunkFunction(msgspec.Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ChunkCall(msgspec.Struct, frozen=True):
+    index: int = 0
+    id: str | None = None
+    function: _ChunkFunction = _ChunkFunction()
+
+
+class _ChunkDelta(msgspec.Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[_ChunkCall] | None = None
+
+
+class _ChunkChoice(msgspec.Struct, frozen=True):
+    delta: _ChunkDelta = _ChunkDelta()
+    finish_reason: str | None = None
+
+
+class _ChunkProgress(msgspec.Struct, frozen=True):
+    total: int = 0
+    cache: int = 0
+    processed: int = 0
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    """An event of the child's `/v1/chat/completions` or `/completion`: the union of what both send."""
+
+    choices: list[_ChunkChoice] = []
+    usage: Usage | None = None
+    prompt_progress: _ChunkProgress | None = None
+    error: _ChildErrorObject | None = None
+    content: str = ""
+    stop: bool = False
+    stop_type: str = ""
+    tokens_evaluated: int = 0
+    tokens_predicted: int = 0
+    timings: _Timings = _Timings()
+
+
+class _Attempt(msgspec.Struct):
+    """What a raw completion came to: its text, and how it ended."""
+
+    text: str = ""
+    was_cut: bool = False
+    usage: Usage = Usage()
+
+
+class LlamaEngine:
+    """A loaded GGUF model; made by `load`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, settings: ChildSettings, url: str) -> None:
+        self._process = process
+        self._settings = settings
+        self._client = httpx2.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {settings.key}"},
+            # Prefill of a long prompt may stay silent for minutes on a slow machine; a cancel does not wait.
+            timeout=httpx2.Timeout(None, connect=5.0),
+            # The child closes idle connections as it likes, and a request on one of those would fail.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+            trust_env=False,
+        )
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+
+    @classmethod
+    async def load(
+        cls, path: Path, template: str, *, context_length: int, parallel: int = 4, threads: int
+    ) -> "LlamaEngine":
+        """Start the child and wait until the model answers.
+
+        Args:
+            path: the GGUF file.
+            template: the model's own chat template; empty means ChatML.
+            context_length: tokens shared by all slots.
+            parallel: requests that are computed together; more wait in the child's queue.
+            threads: CPU threads; more than the free cores slows every one of them down.
+
+        Raises:
+            ApiError: 500 `model_load_failed` with the reason from the engine's log.
+        """
+        settings = ChildSettings(
+            path=str(path),
+            key=secrets.token_hex(16),
+            context_length=context_length,
+            parallel=parallel,
+            threads=threads,
+            chat_template=with_tools(template or CHATML),
+            cache_mib=512,
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            # Without the working directory on the module path: it may be anybody's repository.
+            "-P",
+            "-m",
+            "lmserver.engines.llama_child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
+            start_new_session=True,
+        )
+        log: deque[str] = deque(maxlen=LOG_LINES)
+        drain = asyncio.create_task(_drain(process, log))
+        try:
+            url = await asyncio.wait_for(_handshake(process, settings), LOAD_TIMEOUT)
+        except BaseException as error:
+            await _end(process)
+            await drain
+            if isinstance(error, (TimeoutError, OSError, msgspec.MsgspecError)):
+                raise ApiError(
+                    500,
+                    f"Could not load {path.name}: {_reason(process, log)}.",
+                    code=ErrorCode.MODEL_LOAD_FAILED,
+                    param="model",
+                ) from error
+            raise
+        engine = cls(process, settings, url)
+        engine._drain = drain
+        return engine
+
+    _drain: asyncio.Task[None]
+
+    @property
+    def context_length(self) -> int:
+        return self._settings.context_length
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await _end(self._process)
+        await self._drain
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
+        match request.constraint:
+            case ForcedCall():
+                return self._forced(request, request.constraint)
+            case JsonReply():
+                return self._json(request, request.constraint)
+            case None:
+                return self._chat(request, {})
+
+    # Free replies, and JSON ------------------------------------------------------------------------------
+
+    async def _chat(self, request: GenerationRequest, extra: JsonObject) -> AsyncGenerator[Piece]:
+        body: JsonObject = {
+            "messages": request.messages,
+            "max_tokens": request.max_tokens,
+            "stream_options": {"include_usage": True},
+            "chat_template_kwargs": request.template_arguments,
+            **extra,
+        }
+        if request.tools:
+            body |= {"tools": request.tools, "parallel_tool_calls": request.parallel_calls}
+        reason, usage = "", Usage()
+        called: set[int] = set()
+        async for chunk in self._stream("/v1/chat/completions", body, request):
+            if progress := chunk.prompt_progress:
+                yield Progress(progress.total, progress.cache, progress.processed)
+            if chunk.usage:
+                usage = _usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, _cached(chunk.usage))
+            for choice in chunk.choices:
+                reason = choice.finish_reason or reason
+                for piece in _pieces(choice.delta, called):
+                    yield piece
+        if not reason:
+            raise await self._ended("closed its stream before the reply was finished")
+        yield Finished("tool_calls" if called else "length" if reason == "length" else "stop", usage)
+
+    async def _json(self, request: GenerationRequest, constraint: JsonReply) -> AsyncGenerator[Piece]:
+        written: list[str] = []
+        # The grammar holds from the first token, so a thinking model must not think here.
+        extra = {
+            "grammar": schema.grammar(constraint.schema),
+            "chat_template_kwargs": request.template_arguments | {"enable_thinking": False},
+        }
+        async with contextlib.aclosing(self._chat(request, extra)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, TextPiece):
+                    written.append(piece.text)
+                if isinstance(piece, Finished) and piece.reason != "length":
+                    _require_valid("".join(written), constraint.schema)
+                yield piece
+
+    # Forced calls ----------------------------------------------------------------------------------------
+
+    async def _forced(self, request: GenerationRequest, forced: ForcedCall) -> AsyncGenerator[Piece]:
+        """Write one call under a grammar; llama.cpp's own `required` lets free text run on before the call."""
+        prompt = await self._render(request) + call_opening(self._settings.chat_template)
+        spent = 0
+        attempt = _Attempt()
+        for short in (False, True):
+            shape = schema.call_schema(forced.functions, short=short)
+            attempt = _Attempt()
+            async for progress in self._complete(prompt, shape, request, attempt):
+                yield progress
+            spent += attempt.usage.completion_tokens
+            if not attempt.was_cut:
+                break
+        usage = _usage(attempt.usage.prompt_tokens, spent, _cached(attempt.usage))
+        if attempt.was_cut:
+            yield Finished("length", usage)
+            return
+        # A short attempt obeys the plain shape too, so that is the one to check.
+        call = _require_valid(attempt.text, schema.call_schema(forced.functions))
+        yield CallPiece(index=0, id=_call_id(), name=call["name"])
+        yield CallPiece(index=0, arguments=msgspec.json.encode(call["arguments"]).decode())
+        yield Finished("tool_calls", usage)
+
+    async def _render(self, request: GenerationRequest) -> str:
+        body = {
+            "messages": request.messages,
+            "tools": request.tools,
+            "chat_template_kwargs": request.template_arguments | {"enable_thinking": False},
+        }
+        try:
+            response = await self._client.post("/apply-template", json=body)
+        except httpx2.TransportError as error:
+            raise await self._ended("did not answer") from error
+        if response.status_code != 200:
+            raise _refusal(response.content)
+        return str(response.json()["prompt"])
+
+    async def _complete(
+        self, prompt: str, shape: JsonObject, request: GenerationRequest, attempt: _Attempt
+    ) -> AsyncGenerator[Progress]:
+        body: JsonObject = {
+            "prompt": prompt,
+            "n_predict": request.max_tokens,
+            "grammar": schema.grammar(shape),
+        }
+        ended = False
+        async for chunk in self._stream("/completion", body, request):
+            if progress := chunk.prompt_progress:
+                yield Progress(progress.total, progress.cache, progress.processed)
+            attempt.text += chunk.content
+            if chunk.stop:
+                ended = True
+                attempt.was_cut = chunk.stop_type == "limit"
+                attempt.usage = _usage(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
+        if not ended:
+            raise await self._ended("closed its stream before the call was finished")
+
+    # The child over HTTP ---------------------------------------------------------------------------------
+
+    async def _stream(self, path: str, body: JsonObject, request: GenerationRequest) -> AsyncGenerator[_Chunk]:
+        sampling = msgspec.to_builtins(request.sampling)
+        body = sampling | body | {"stream": True, "return_progress": True, "cache_prompt": True}
+        if request.constraint is not None:
+            body.pop("stop", None)
+        try:
+            async with self._client.stream("POST", path, json=body) as response:
+                if response.status_code != 200:
+                    raise _refusal(await response.aread())
+                async for event in httpx2.EventSource(response, max_event_size=None):
+                    if event.data == "[DONE]":
+                        continue
+                    chunk = self._decode(event.data)
+                    if chunk.error is not None:
+                        raise _refusal(msgspec.json.encode(_ChildError(chunk.error)))
+                    yield chunk
+        except httpx2.TransportError as error:
+            raise await self._ended("stopped answering") from error
+
+    async def _ended(self, what: str) -> ApiError:
+        # A connection that breaks is often the first that is seen of a dying child.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), 1.0)
+        code = self._process.returncode
+        if code is None:
+            cause = what
+        elif code < 0:
+            cause = f"was ended by {signal.Signals(-code).name}"
+        else:
+            cause = f"exited with code {code}"
+        return ApiError(
+            500,
+            f"The engine that holds the model {cause}. The next request starts it anew, if need be.",
+            code=ErrorCode.ENGINE_FAILED,
+            kind="server_error",
+        )
+
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
+    " + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""For files that carry no template: the format that most small models saw."""
+
+
+def _pieces(delta: _ChunkDelta, called: set[int]) -> list[Piece]:
+    pieces: list[Piece] = []
+    if delta.reasoning_content:
+        pieces.append(ReasoningPiece(delta.reasoning_content))
+    if delta.content:
+        pieces.append(TextPiece(delta.content))
+    for call in delta.tool_calls or []:
+        is_first = call.index not in called
+        called.add(call.index)
+        pieces.append(
+            CallPiece(
+                index=call.index,
+                id=(call.id or _call_id()) if is_first else "",
+                name=(call.function.name or "") if is_first else "",
+                arguments=call.function.arguments or "",
+            )
+        )
+    return pieces
+
+
+def _call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
+
+
+def _usage(prompt: int, completion: int, cached: int) -> Usage:
+    return Usage(prompt, completion, prompt + completion, PromptTokensDetails(cached), CompletionTokensDetails())
+
+
+def _cached(usage: Usage) -> int:
+    return usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
+
+
+def _require_valid(text: str, shape: JsonObject) -> Any:
+    try:
+        value = msgspec.json.decode(text)
+        fault = schema.fault(shape, value)
+    except msgspec.DecodeError as error:
+        value, fault = None, f"it is not JSON ({error})"
+    if fault is not None:
+        raise ApiError(
+            500,
+            f"The model's finished reply does not satisfy the schema: {fault}.",
+            code=ErrorCode.OUTPUT_INVALID,
+            kind="server_error",
+        )
+    return value
+
+
+def _refusal(body: bytes) -> ApiError:
+    """Translate the child's error; what a client can mend becomes a 400."""
+    try:
+        error = msgspec.json.decode(body, type=_ChildError).error
+    except msgspec.MsgspecError:
+        error = _ChildErrorObject(body[:200].decode(errors="replace"))
+    if error.type == "exceed_context_size_error":
+        return ApiError(
+            400,
+            f"The {error.message[:1].lower()}{error.message[1:]}.",
+            code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+            param="messages",
+        )
+    if error.type == "invalid_request_error" or "not supported" in error.message:
+        return ApiError(400, error.message, code=ErrorCode.INVALID_VALUE)
+    return ApiError(500, f"The engine failed: {error.message}", code=ErrorCode.ENGINE_FAILED, kind="server_error")
+
+
+# Starting and ending the child --------------------------------------------------------------------------
+
+
+async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(msgspec.json.encode(settings) + b"\n")
+    await process.stdin.drain()
+    answer = msgspec.json.decode(await process.stdout.readline(), type=_ChildAnswer)
+    if not answer.url:
+        raise OSError(answer.error)
+    return answer.url
+
+
+async def _drain(process: asyncio.subprocess.Process, log: deque[str]) -> None:
+    """Read the child's log so that its pipe never fills."""
+    assert process.stderr is not None
+    while chunk := await process.stderr.read(65536):
+        log.extend(chunk.decode(errors="replace").splitlines())
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the child: it holds nothing worth saving, and a busy one would not hear a gentler word."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _reason(process: asyncio.subprocess.Process, log: deque[str]) -> str:
+    """Pick the log's first error; llama.cpp's own exception text is the same for every cause."""
+    for line in log:
+        if " E " in line:
+            return line.split(" E ", 1)[1].partition(": ")[2].rstrip(". ")
+    code = process.returncode
+    return f"the engine ended with code {code}" if code else "the engine gave no reason"

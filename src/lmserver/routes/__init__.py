@@ -1,0 +1,1 @@
+"""The routes, one dialect a file."""

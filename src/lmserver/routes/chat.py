@@ -1,0 +1,369 @@
+"""`POST /v1/chat/completions`: Chat Completions, streamed or whole."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lmserver import schema
+from lmserver.engines import (
+    CallPiece,
+    Constraint,
+    Engine,
+    Finished,
+    ForcedCall,
+    GenerationRequest,
+    JsonObject,
+    JsonReply,
+    Piece,
+    Progress,
+    ReasoningPiece,
+    Sampling,
+    TextPiece,
+)
+from lmserver.errors import ApiError
+from lmserver.guard import decode
+from lmserver.service import Service
+from lmwire import chat, sse
+from lmwire.errors import ErrorBody, ErrorCode
+
+FINGERPRINT = "vtcode"
+
+T = TypeVar("T")
+
+
+async def chat_completions(request: Request) -> Response:
+    """Answer a conversation."""
+    service: Service = request.app.state.service
+    asked = decode(await request.body(), chat.ChatRequest)
+    work = generation(asked, service.settings.output_limit)
+    reply = _Reply(asked)
+    pieces = _generate(service, asked.model, work, reply)
+    if asked.stream:
+        # The first piece is awaited before the status is sent, so that a refusal is a status and not an event.
+        first = await _while_connected(request, anext(pieces))
+        return StreamingResponse(_events(first, pieces, reply), media_type="text/event-stream")
+    whole = await _while_connected(request, _collect(pieces, reply))
+    return Response(msgspec.json.encode(whole), media_type="application/json")
+
+
+# Request → engine ---------------------------------------------------------------------------------------
+
+
+def generation(asked: chat.ChatRequest, output_limit: int) -> GenerationRequest:
+    """Translate a request for an engine.
+
+    Raises:
+        ApiError: 400 for what cannot have its effect, naming the parameter.
+    """
+    _refuse_unsupported(asked)
+    functions = [tool.function for tool in asked.tools or [] if tool.type == "function" and tool.function is not None]
+    for index, function in enumerate(functions):
+        schema.check(schema.parameters_of(function), f"tools[{index}].function.parameters")
+    asked_for = asked.max_completion_tokens or asked.max_tokens
+    constraint = _constraint(asked, functions)
+    thinking: JsonObject = {"enable_thinking": False} if asked.reasoning_effort == "none" else {}
+    return GenerationRequest(
+        messages=[_message(message) for message in asked.messages],
+        tools=[_tool(function) for function in functions],
+        parallel_calls=asked.parallel_tool_calls is not False,
+        constraint=constraint,
+        sampling=_sampling(asked),
+        max_tokens=asked_for if asked_for and asked_for > 0 else output_limit,
+        template_arguments=thinking,
+    )
+
+
+def _refuse_unsupported(asked: chat.ChatRequest) -> None:
+    if asked.n is not None and asked.n > 1:
+        raise _unsupported("n", "Only one choice per request is made; send the request again for another")
+    if asked.logprobs or asked.top_logprobs:
+        raise _unsupported("logprobs", "Log probabilities are not given yet")
+    if asked.reasoning_effort not in {None, "none", "low", "medium", "high"}:
+        raise ApiError(
+            400,
+            "reasoning_effort: expected none, low, medium or high.",
+            code=ErrorCode.INVALID_VALUE,
+            param="reasoning_effort",
+        )
+
+
+def _unsupported(name: str, why: str) -> ApiError:
+    return ApiError(400, f"{name}: {why}.", code=ErrorCode.UNSUPPORTED_PARAMETER, param=name)
+
+
+def _constraint(asked: chat.ChatRequest, functions: list[chat.FunctionDefinition]) -> Constraint:
+    match asked.tool_choice:
+        case "required":
+            if not functions:
+                raise _invalid("tool_choice", "`required` needs at least one function in tools")
+            return ForcedCall(tuple(functions))
+        case chat.NamedToolChoice(function=wanted):
+            named = [function for function in functions if function.name == wanted.name]
+            if not named:
+                names = ", ".join(function.name for function in functions) or "none"
+                raise _invalid("tool_choice", f"no tool is named {wanted.name!r}; offered: {names}")
+            return ForcedCall((named[0],))
+        case "none" | "auto" | None:
+            pass
+    match asked.response_format:
+        case chat.JsonObjectFormat():
+            return JsonReply({"type": "object"})
+        case chat.JsonSchemaFormat(json_schema=wanted):
+            if wanted.schema is None:
+                raise _invalid("response_format.json_schema.schema", "a JSON Schema is needed")
+            schema.check(wanted.schema, "response_format.json_schema.schema")
+            return JsonReply(wanted.schema)
+        case chat.TextFormat() | None:
+            return None
+
+
+def _invalid(param: str, why: str) -> ApiError:
+    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
+
+
+def _tool(function: chat.FunctionDefinition) -> JsonObject:
+    return {
+        "type": "function",
+        "function": {
+            "name": function.name,
+            "description": function.description or "",
+            "parameters": schema.parameters_of(function),
+        },
+    }
+
+
+def _message(message: chat.Message) -> JsonObject:
+    match message:
+        case chat.SystemMessage() | chat.DeveloperMessage():
+            return {"role": "system", "content": _content(message.content)}
+        case chat.UserMessage():
+            return {"role": "user", "content": _content(message.content)}
+        case chat.ToolMessage():
+            return {
+                "role": "tool",
+                "tool_call_id": message.tool_call_id,
+                "content": _content(message.content),
+            }
+        case chat.AssistantMessage():
+            plain: JsonObject = {"role": "assistant", "content": _content(message.content)}
+            if message.reasoning_content:
+                plain["reasoning_content"] = message.reasoning_content
+            if message.tool_calls:
+                plain["tool_calls"] = [_call(call) for call in message.tool_calls]
+            return plain
+
+
+def _content(content: chat.Content) -> str | list[JsonObject]:
+    """Join text to one string, which every template takes; only images keep the list of parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if any(isinstance(part, chat.ImagePart) for part in content):
+        return [msgspec.to_builtins(part) for part in content]
+    return "\n".join(
+        part.text if isinstance(part, chat.TextPart) else part.refusal
+        for part in content
+        if not isinstance(part, chat.ImagePart)
+    )
+
+
+def _call(call: chat.ToolCall) -> JsonObject:
+    """Give a call with arguments that are surely a JSON object: templates fail on anything else."""
+    try:
+        msgspec.json.decode(call.function.arguments, type=JsonObject)
+        arguments = call.function.arguments
+    except msgspec.MsgspecError:
+        arguments = msgspec.json.encode({"malformed": call.function.arguments}).decode()
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.function.name, "arguments": arguments},
+    }
+
+
+def _sampling(asked: chat.ChatRequest) -> Sampling:
+    stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop or []
+    return Sampling(
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        top_k=asked.top_k,
+        min_p=asked.min_p,
+        repeat_penalty=asked.repeat_penalty,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        # The engine's seeds have 32 bits; folding keeps equal seeds equal.
+        seed=None if asked.seed is None else asked.seed % 0xFFFFFFFF,
+        stop=tuple(text for text in stop if text),
+        logit_bias=asked.logit_bias,
+    )
+
+
+# Engine → response --------------------------------------------------------------------------------------
+
+
+class _Reply:
+    """The identity that all chunks of one reply share."""
+
+    def __init__(self, asked: chat.ChatRequest) -> None:
+        self.id = f"chatcmpl-{secrets.token_urlsafe(18)}"
+        self.created = int(time.time())
+        self.model = asked.model
+        self.wants_usage = bool(asked.stream_options and asked.stream_options.include_usage)
+        self.wants_progress = bool(asked.return_progress)
+
+    def chunk(
+        self, delta: chat.Delta | None = None, finish: chat.FinishReason | None = None, **members: object
+    ) -> bytes:
+        choices = [] if delta is None else [chat.ChunkChoice(delta=delta, finish_reason=finish)]
+        return sse.event(
+            msgspec.structs.replace(
+                chat.ChatChunk(
+                    id=self.id,
+                    created=self.created,
+                    model=self.model,
+                    choices=choices,
+                    system_fingerprint=FINGERPRINT,
+                    usage=None if self.wants_usage else UNSET,
+                ),
+                **members,
+            )
+        )
+
+
+async def _generate(service: Service, name: str, work: GenerationRequest, reply: _Reply) -> AsyncGenerator[Piece]:
+    async with service.lease(name) as (model, engine):
+        reply.model = model
+        _check_fits(work, engine)
+        async with contextlib.aclosing(engine.generate(work)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+def _check_fits(work: GenerationRequest, engine: Engine) -> None:
+    # The engine counts exactly, but only after it has tokenised everything. No vocabulary packs more than
+    # some 64 characters into a token, so text beyond that is refused without the work.
+    shortest = sum(len(str(message.get("content", ""))) for message in work.messages) // 64
+    if shortest > engine.context_length:
+        raise ApiError(
+            400,
+            f"The prompt is far larger than the context of {engine.context_length} tokens.",
+            code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+            param="messages",
+        )
+
+
+async def _events(first: Piece, rest: AsyncGenerator[Piece], reply: _Reply) -> AsyncIterator[bytes]:
+    """Write the stream; closing it (the client left) closes the engine's, which cancels the work."""
+    yield reply.chunk(chat.Delta(role="assistant", content=""))
+    try:
+        async with contextlib.aclosing(rest):
+            yield _event(first, reply)
+            async for piece in rest:
+                yield _event(piece, reply)
+    except ApiError as error:
+        # The status is gone already: an error event, and no [DONE], is how a stream says that it failed.
+        yield sse.event(ErrorBody(error.body))
+        return
+    yield sse.DONE
+
+
+def _event(piece: Piece, reply: _Reply) -> bytes:
+    match piece:
+        case TextPiece(text=text):
+            return reply.chunk(chat.Delta(content=text))
+        case ReasoningPiece(text=text):
+            return reply.chunk(chat.Delta(reasoning_content=text))
+        case CallPiece():
+            return reply.chunk(chat.Delta(tool_calls=[_call_delta(piece)]))
+        case Progress(total=total, cached=cached, processed=processed):
+            if reply.wants_progress:
+                return reply.chunk(chat.Delta(), prompt_progress=chat.PromptProgress(total, cached, processed))
+            return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
+        case Finished(reason=reason, usage=usage):
+            end = reply.chunk(chat.Delta(), reason)
+            return end + reply.chunk(usage=usage) if reply.wants_usage else end
+
+
+def _call_delta(piece: CallPiece) -> chat.ToolCallDelta:
+    function = chat.FunctionCallDelta(name=piece.name or UNSET, arguments=piece.arguments)
+    if not piece.id:
+        return chat.ToolCallDelta(index=piece.index, function=function)
+    return chat.ToolCallDelta(index=piece.index, id=piece.id, type="function", function=function)
+
+
+async def _collect(pieces: AsyncGenerator[Piece], reply: _Reply) -> chat.ChatCompletion:
+    """Gather a stream into one body: the answer that is not streamed is the same stream, collected."""
+    text: list[str] = []
+    reasoning: list[str] = []
+    calls: dict[int, list[CallPiece]] = {}
+    end: Finished | None = None
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            match piece:
+                case TextPiece():
+                    text.append(piece.text)
+                case ReasoningPiece():
+                    reasoning.append(piece.text)
+                case CallPiece():
+                    calls.setdefault(piece.index, []).append(piece)
+                case Finished():
+                    end = piece
+                case Progress():
+                    pass
+    assert end is not None, "an engine's stream ends with Finished or raises"
+    message = chat.ReplyMessage(
+        content="".join(text) or (None if calls else ""),
+        reasoning_content="".join(reasoning) or UNSET,
+        tool_calls=[_whole_call(parts) for _, parts in sorted(calls.items())] or UNSET,
+    )
+    return chat.ChatCompletion(
+        id=reply.id,
+        created=reply.created,
+        model=reply.model,
+        choices=[chat.Choice(message=message, finish_reason=end.reason)],
+        usage=end.usage,
+        system_fingerprint=FINGERPRINT,
+    )
+
+
+def _whole_call(parts: list[CallPiece]) -> chat.ToolCall:
+    arguments = "".join(part.arguments for part in parts)
+    return chat.ToolCall(id=parts[0].id, function=chat.FunctionCall(parts[0].name, arguments))
+
+
+# The client leaves --------------------------------------------------------------------------------------
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before there was anything to answer."""
+
+
+async def _while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Await `work`, and cancel it when the client leaves: a reply that nobody reads holds a slot for nothing.
+
+    Raises:
+        ClientLeft: when the client went first.
+    """
+    task = asyncio.ensure_future(work)
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientLeft
+        return task.result()
+    finally:
+        for pending in (task, leaving):
+            pending.cancel()
+        await asyncio.gather(task, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,24 @@
+"""`GET /v1/models`, and one model of it."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lmserver.service import Service
+from lmwire.models import ModelList
+
+
+async def list_models(request: Request) -> Response:
+    """List every model that can be asked for, loaded or not."""
+    service: Service = request.app.state.service
+    return _json(ModelList(data=service.cards()))
+
+
+async def show_model(request: Request) -> Response:
+    """Describe one model, by any of its names."""
+    service: Service = request.app.state.service
+    return _json(service.card(request.path_params["name"]))
+
+
+def _json(value: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

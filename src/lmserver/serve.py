@@ -1,0 +1,192 @@
+"""Runs the server in the foreground: socket, banner, signals, and an end that leaves nothing behind."""
+
+import asyncio
+import errno
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import uvicorn
+
+from lmserver import __version__
+from lmserver.app import ENDPOINTS, build
+from lmserver.download import DEFAULT_MODEL
+from lmserver.engines.scripted import ScriptedEngine
+from lmserver.errors import ModelError
+from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
+
+
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to serve, as the command line said it."""
+
+    host: str
+    port: int
+    key: str | None
+    allow_no_key: bool
+    context_length: int | None
+    output_limit: int | None
+    threads: int | None
+    script: Path | None
+    models: Path
+    is_child: bool
+    """Serve one parent: tell it the URL as a JSON line on standard output, and end when standard input does."""
+
+    def __repr__(self) -> str:
+        """Leave the key out: reprs end up in logs and traces."""
+        return f"ServerOptions(host={self.host!r}, port={self.port})"
+
+
+def serve(options: ServerOptions) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit status.
+
+    Raises:
+        ModelError: when the address cannot be listened on, or would expose the models without a key.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    # The client of the engines would log each of its requests a second time.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # Its start-up lines repeat the banner.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    listener = _listen(options)
+    return asyncio.run(_serve(options, listener))
+
+
+async def _serve(options: ServerOptions, listener: socket.socket) -> int:
+    scripts = {options.script.stem: options.script} if options.script else {}
+    for script in scripts.values():
+        ScriptedEngine.read(script)
+    service = Service(
+        ServiceSettings(
+            models=options.models,
+            context_length=options.context_length,
+            output_limit=options.output_limit or DEFAULT_OUTPUT,
+            threads=options.threads,
+            scripts=scripts,
+        )
+    )
+    app = build(service, key=options.key, is_loopback=_is_loopback(options.host))
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            server_header=False,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            h11_max_incomplete_event_size=64 << 10,
+        )
+    )
+    url = f"http://{_shown_host(options.host)}:{listener.getsockname()[1]}"
+    _banner(options, service, url)
+    parent = asyncio.create_task(_live_with_parent(server, url)) if options.is_child else None
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        if parent is not None:
+            parent.cancel()
+        await service.pool.close()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends at the first Ctrl-C: a person who stops the server does not wait for a slow model's last word."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepts = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepts.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+        self.force_exit = sig == signal.SIGINT
+        # Requests that the end cuts off would each leave a trace, as if something had gone wrong.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+async def _live_with_parent(server: _Server, url: str) -> None:
+    """Tell the parent the URL, and stop when standard input closes, which it does however the parent ends."""
+    await server.accepts.wait()
+    print(json.dumps({"url": f"{url}/v1"}), flush=True)
+    source, closed = sys.stdin.fileno(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(source, lambda: os.read(source, 4096) or closed.set())
+    try:
+        await closed.wait()
+    finally:
+        loop.remove_reader(source)
+    server.handle_exit(signal.SIGINT, None)
+
+
+def _listen(options: ServerOptions) -> socket.socket:
+    if not _is_loopback(options.host) and options.key is None and not options.allow_no_key:
+        raise ModelError(
+            f"Listening on {options.host} lets other machines use the models, and no API key is set. Set "
+            "LMSTUDIO_API_KEY to a secret and start again, or add --insecure-no-key if everyone may."
+        )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except socket.gaierror as error:
+        raise ModelError(f"{options.host!r} is not an address of this machine ({error.strerror}).") from error
+    except OSError as error:
+        raise ModelError(_why_not(options, error)) from error
+    return listener
+
+
+def _why_not(options: ServerOptions, error: OSError) -> str:
+    where = f"{options.host}:{options.port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {options.port} is in use: something already listens on {where}. If that is another "
+            "`lmstudio server`, use it or stop it; or choose another port with --port."
+        )
+    if isinstance(error, PermissionError):
+        return f"Listening on {where} is not permitted ({error.strerror}). Choose a port above 1023 with --port."
+    return f"Could not listen on {where} ({error.strerror})."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown_host(host: str) -> str:
+    return {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "[::1]"}.get(host, host)
+
+
+def _banner(options: ServerOptions, service: Service, url: str) -> None:
+    lines = [f"lmstudio {__version__}: OpenAI-compatible server at {url}/v1", ""]
+    width = max(len(endpoint.path) for endpoint in ENDPOINTS)
+    lines += [f"  {e.method:<4} {url}{e.path:<{width}}  {e.purpose}" for e in ENDPOINTS]
+    names = ", ".join(card.id for card in service.cards())
+    lines += [
+        "",
+        f"Models: {names or f'none yet; get one with `lmstudio get` (the default is {DEFAULT_MODEL})'}",
+    ]
+    if options.key:
+        lines.append("API key: needed on every route but /health (from LMSTUDIO_API_KEY)")
+    elif not _is_loopback(options.host):
+        lines.append("WARNING: no API key: every machine that can reach this one may use the models")
+    lines.append("Stop with Ctrl-C.")
+    print("\n".join(lines), file=sys.stderr, flush=True)

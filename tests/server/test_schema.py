@@ -1,0 +1,67 @@
+"""Schemas: what is refused, and what the grammar and the validator are given."""
+
+import pytest
+
+from lmserver import schema
+from lmserver.errors import ApiError
+from lmwire.chat import FunctionDefinition
+
+
+def test_a_function_without_parameters_takes_none() -> None:
+    assert schema.parameters_of(FunctionDefinition("f")) == {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": False,
+    }
+
+
+def test_what_a_function_says_of_further_members_is_kept() -> None:
+    given = {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}
+    assert schema.parameters_of(FunctionDefinition("f", parameters=given)) == given
+
+
+def test_references_follow_a_functions_definitions_into_the_call() -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"n": {"$ref": "#/$defs/n"}},
+        "$defs": {"n": {"type": "integer"}},
+        "required": ["n"],
+    }
+    functions = [
+        FunctionDefinition("f", parameters=parameters),
+        FunctionDefinition("g", parameters=parameters),
+    ]
+    shape = schema.call_schema(functions)
+    assert schema.fault(shape, {"name": "g", "arguments": {"n": 1}}) is None
+    assert schema.fault(shape, {"name": "g", "arguments": {"n": "1"}}) is not None
+    assert schema.fault(shape, {"name": "h", "arguments": {"n": 1}}) is not None
+
+
+def test_a_short_call_is_still_a_call_of_the_plain_shape() -> None:
+    parameters = {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string", "minLength": 70},
+            "kind": {"type": "string", "enum": ["a"]},
+            "many": {"type": "array", "items": {"type": "string"}, "minItems": 6},
+            "count": {"type": "integer"},
+        },
+    }
+    short = schema.call_schema([FunctionDefinition("f", parameters=parameters)], short=True)["$defs"]["f0"]
+    assert short["properties"]["text"] == {"type": "string", "minLength": 70, "maxLength": 70}
+    assert short["properties"]["kind"] == {"type": "string", "enum": ["a"]}
+    assert short["properties"]["many"]["maxItems"] == 6
+    assert short["properties"]["count"]["maximum"] == 1_000_000
+
+
+def test_a_schema_that_nests_without_end_is_refused() -> None:
+    deep: dict[str, object] = {"type": "string"}
+    for _ in range(5_000):
+        deep = {"type": "array", "items": deep}
+    with pytest.raises(ApiError, match="deeper"):
+        schema.check(deep, "x")
+
+
+def test_the_refusal_says_where() -> None:
+    with pytest.raises(ApiError, match=r"`pattern` at #/properties/a/anyOf/1"):
+        schema.check({"properties": {"a": {"anyOf": [{}, {"pattern": "(?!x)"}]}}}, "x")
