@@ -1,20 +1,18 @@
 """Model files on disk → ids, aliases, metadata."""
 
 import difflib
-import errno
-import filecmp
 import itertools
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar, assert_never
+from typing import Literal, TypeVar
 
 import msgspec
 
-from lmserver.download import Progress, Report, copy, require_room, storing, whole_file
-from lmserver.errors import BadModelFile, ModelError, UnknownModel
+from lmserver.engines.template import knows_tools
+from lmserver.errors import BadModelFile, UnknownModel
 from lmserver.gguf import GgufHeader, read_header
 
 MAX_ENTRIES = 10_000
@@ -23,21 +21,11 @@ PREFERRED_QUANTIZATION = "Q4_K_M"
 """Of several files in one repository, the one that its plain name means."""
 
 _MAX_SETTINGS = 1 << 20
-_MAX_TEMPLATE = 256 << 10
 _NEAR_POOL = 500
 """Ids that are compared with an unknown name: each costs time, and whoever may ask can ask often."""
 
-_SPLIT = re.compile(r"(.+-)(\d{5})(-of-(\d{5})\.gguf)", re.IGNORECASE)
-_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-_QUANTIZATION_SUFFIX = re.compile(r"[-._]((iq|tq|q)\d\w*|b?f16|fp16|f32|mxfp4|nvfp4)$", re.IGNORECASE)
-
-_BLOCK = re.compile(r"\{[%{]")
-_BLOCK_END = re.compile(r"[%}]\}")
-# A quote without its partner reaches to the end, so that no text is scanned twice.
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?""", re.DOTALL)
-_TOOLS = re.compile(r"(?<![\w.])tools\b")
-
-How = Literal["copy", "move", "hardlink", "symlink"]
+SPLIT_NAME = re.compile(r"(.+-)(\d{5})(-of-(\d{5})\.gguf)", re.IGNORECASE)
+QUANTIZATION_SUFFIX = re.compile(r"[-._]((iq|tq|q)\d\w*|b?f16|fp16|f32|mxfp4|nvfp4)$", re.IGNORECASE)
 
 _T = TypeVar("_T")
 
@@ -67,10 +55,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trained_for_tool_use(self) -> bool:
-        """Whether the chat template does something with `tools`."""
-        blocks = _BLOCK.split((self.header.chat_template or "")[:_MAX_TEMPLATE])[1:]
-        codes = (_STRING.sub("", _BLOCK_END.split(block, maxsplit=1)[0]) for block in blocks)
-        return any(_TOOLS.search(code) for code in codes)
+        """Whether the chat template does something with tools."""
+        return knows_tools(self.header.chat_template or "")
 
 
 class BrokenFile(msgspec.Struct, frozen=True):
@@ -140,8 +126,8 @@ class Catalog:
         """Take `root`, which need not exist yet; nothing is read before the first scan."""
         self._root = root
         # What the last scan read, and the one before, by path, size, mtime and inode: a file that changed is
-        # another file, and one that went is forgotten.
-        self._headers: dict[tuple[Path, int, int, int], GgufHeader | BadModelFile] = {}
+        # another file, and one that went is forgotten. A text is the reason why there is no header.
+        self._headers: dict[tuple[Path, int, int, int], GgufHeader | str] = {}
         self._former = self._headers
 
     def scan(self) -> list[Entry]:
@@ -150,7 +136,7 @@ class Catalog:
         broken: list[BrokenFile] = []
         found: list[_Found] = []
         for folder, names in _repositories(self._root, broken).items():
-            for name in sorted({next(_parts(name)) for name in names}):
+            for name in sorted({next(split_parts(name)) for name in names}):
                 try:
                     model = self._examine(folder, name, names)
                 except BadModelFile as error:
@@ -184,9 +170,9 @@ class Catalog:
 
     def _examine(self, folder: Path, name: str, names: Collection[str]) -> _Found | None:
         """Look at the model whose first file is `name`; None for one that only helps another model."""
-        if missing := next((part for part in _parts(name) if part not in names), None):
+        if missing := next((part for part in split_parts(name) if part not in names), None):
             raise BadModelFile(f"its part {missing} is missing")
-        paths = [folder / part for part in _parts(name)]
+        paths = [folder / part for part in split_parts(name)]
         headers, times = zip(*map(self._header, paths), strict=True)
         first = headers[0]
         if first.architecture == "clip" or first.type == "mmproj":
@@ -211,18 +197,16 @@ class Catalog:
         except OSError as error:
             raise BadModelFile(f"cannot be read ({error.strerror})") from error
         identity = (path, now.st_size, now.st_mtime_ns, now.st_ino)
-        header = self._former.get(identity) or _read_header(path)
+        header = self._former.get(identity)
+        if header is None:
+            try:
+                header = read_header(path)
+            except BadModelFile as error:
+                header = str(error)
         self._headers[identity] = header
-        if isinstance(header, BadModelFile):
-            raise header
+        if isinstance(header, str):
+            raise BadModelFile(header)
         return header, now.st_mtime
-
-
-def _read_header(path: Path) -> GgufHeader | BadModelFile:
-    try:
-        return read_header(path)
-    except BadModelFile as error:
-        return error
 
 
 def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
@@ -232,7 +216,7 @@ def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
         places = path.relative_to(root).parts
         name = "/".join(places)
         if not name.isprintable() or "@" in name:
-            broken.append(BrokenFile(_escaped(name), "its name holds @ or what does not print; rename it"))
+            broken.append(BrokenFile(escaped(name), "its name holds @ or what does not print; rename it"))
         elif len(places) < 3:
             reason = "not in a folder <publisher>/<repo>; put it into one with `lmstudio import`"
             broken.append(BrokenFile(name, reason))
@@ -255,7 +239,7 @@ def _gguf_files(root: Path, broken: list[BrokenFile]) -> Iterator[Path]:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                name = _escaped(str(folder.relative_to(root)))
+                name = escaped(str(folder.relative_to(root)))
                 broken.append(BrokenFile(name, f"cannot be read ({error.strerror})"))
                 continue
             left -= len(looked_at)
@@ -279,9 +263,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _parts(name: str) -> Iterator[str]:
+def split_parts(name: str) -> Iterator[str]:
     """Name the files of the model that `name` is a file of, the first one first."""
-    split = _SPLIT.fullmatch(name)
+    split = SPLIT_NAME.fullmatch(name)
     if split is None or int(split[4]) == 0:
         yield name
         return
@@ -289,7 +273,7 @@ def _parts(name: str) -> Iterator[str]:
         yield f"{split[1]}{number:05}{split[3]}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
@@ -357,111 +341,3 @@ def _with_id(model: _Found, name: str, repository_name: str, *, is_preferred: bo
 def _near(wanted: str, ids: Sequence[str]) -> list[str]:
     tails = {name.rpartition("/")[2].lower(): name for name in ids[:_NEAR_POOL]}
     return [tails[tail] for tail in difflib.get_close_matches(wanted[-200:].rpartition("/")[2], tails)]
-
-
-# Adding a file ------------------------------------------------------------------------------------------
-
-
-def import_file(source: Path, root: Path, user_repo: str | None, how: How, report: Report) -> Path:
-    """Put a GGUF file, with its other parts if it is split, into the models folder `root`; return its path there.
-
-    Args:
-        source: the file; of a split model any part.
-        root: the models folder.
-        user_repo: `publisher/repo` to put it in; without it, `imported-models/` and the file's own name.
-        how: whether to copy, move or link.
-        report: told how far a copy is.
-
-    Raises:
-        BadModelFile: when it is no sound model file.
-        ModelError: when a name cannot be used, or another file already has the place.
-        StorageError: when there is no room, or the folder cannot be written.
-    """
-    names: list[str] = []
-    for name in _parts(source.name):
-        try:
-            read_header(source.with_name(name))
-        except BadModelFile as error:
-            raise BadModelFile(f"{_escaped(str(source.with_name(name)))}: {error}") from error
-        names.append(_checked(name))
-    if not names[0].lower().endswith(".gguf"):
-        raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")
-    folder = root / _place(names[0], user_repo)
-    for name in names:
-        with storing(folder / name):
-            folder.mkdir(parents=True, exist_ok=True)
-            _put(source.with_name(name), folder / name, how, report)
-    return folder / names[0]
-
-
-def _place(name: str, user_repo: str | None) -> Path:
-    if user_repo is None:
-        split = _SPLIT.fullmatch(name)
-        stem = split[1].rstrip("-") if split else name[: -len(".gguf")]
-        return Path("imported-models", _QUANTIZATION_SUFFIX.sub("", stem))
-    publisher, slash, repo = user_repo.partition("/")
-    if not slash:
-        raise ModelError(f"{user_repo!r} is not PUBLISHER/REPO.")
-    return Path(_checked(publisher), _checked(repo))
-
-
-def _checked(name: str) -> str:
-    if _COMPONENT.fullmatch(name):
-        return name
-    raise ModelError(
-        f"{name!r} cannot be a name in the models folder. Use at most 200 letters, digits and . _ + - "
-        "and begin with a letter or digit."
-    )
-
-
-def _put(source: Path, destination: Path, how: How, report: Report) -> None:
-    if os.path.lexists(destination):
-        _require_same(source, destination)
-        if how == "move" and not destination.samefile(source):
-            source.unlink()
-        return
-    match how:
-        case "copy":
-            _copy(source, destination, report)
-        case "move":
-            _move(source, destination, report)
-        case "hardlink":
-            destination.hardlink_to(source.resolve())
-        case "symlink":
-            destination.symlink_to(source.resolve())
-        case _:
-            assert_never(how)
-
-
-def _require_same(source: Path, destination: Path) -> None:
-    try:
-        if destination.samefile(source) or filecmp.cmp(source, destination, shallow=False):
-            return
-    except FileNotFoundError:
-        # A link that leads nowhere has the place.
-        pass
-    raise ModelError(f"Another file is at {destination}. Remove it, or choose a place with --user-repo.")
-
-
-def _move(source: Path, destination: Path, report: Report) -> None:
-    # A link is not moved, since where it leads may depend on where it is.
-    if not source.is_symlink():
-        try:
-            source.rename(destination)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        else:
-            return
-    _copy(source, destination, report)
-    source.unlink()
-
-
-def _copy(source: Path, destination: Path, report: Report) -> None:
-    with source.open("rb") as original:
-        size = os.fstat(original.fileno()).st_size
-        require_room(destination.parent, size)
-        with whole_file(destination) as target:
-            copy(original, target, Progress(f"copying {source.name}", 0, size), report)
-            if target.tell() != size:
-                raise BadModelFile(f"{source}: it changed while it was copied. Import it again.")

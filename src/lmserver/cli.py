@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lmserver import __version__
-from lmserver.catalog import BrokenFile, Catalog, Entry, import_file, models_dir
+from lmserver.catalog import BrokenFile, Catalog, Entry, models_dir
 from lmserver.download import DEFAULT_MODEL, KNOWN, get
 from lmserver.errors import ModelError
+from lmserver.importing import import_file
 from lmserver.progress import Bar
 
 EXAMPLES = """examples:

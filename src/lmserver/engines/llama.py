@@ -43,6 +43,8 @@ LOAD_TIMEOUT = 600.0
 LOG_LINES = 200
 """Lines of the child's log kept, to explain a load that failed."""
 
+MAX_LOG_LINE = 4096
+
 
 class _ChildAnswer(msgspec.Struct, frozen=True):
     url: str = ""
@@ -446,8 +448,12 @@ async def _handshake(process: asyncio.subprocess.Process, settings: ChildSetting
 async def _drain(process: asyncio.subprocess.Process, log: deque[str]) -> None:
     """Read the child's log so that its pipe never fills."""
     assert process.stderr is not None
+    rest = ""
     while chunk := await process.stderr.read(65536):
-        log.extend(chunk.decode(errors="replace").splitlines())
+        *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
+        log.extend(lines)
+        rest = rest[-MAX_LOG_LINE:]
+    log.append(rest)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

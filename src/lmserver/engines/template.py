@@ -6,13 +6,20 @@ from importlib.resources import files
 CALL_OPENING = "<tool_call>\n"
 """What stands before a call in our own tool prompt, and in the Hermes and Qwen families."""
 
-_KNOWS_TOOLS = re.compile(r"\{[%{][^}]*\btools\b")
+_MAX_TEMPLATE = 256 << 10
+_BLOCK = re.compile(r"\{[%{]")
+_BLOCK_END = re.compile(r"[%}]\}")
+# A quote without its partner reaches to the end, so that no text is scanned twice.
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?""", re.DOTALL)
+_TOOLS = re.compile(r"(?<![\w.])tools\b")
 _REFUSES_SYSTEM = re.compile(r"raise_exception\([^)]*[Ss]ystem")
 
 
 def knows_tools(template: str) -> bool:
-    """Tell whether a template's own code mentions the tools that a request offers."""
-    return _KNOWS_TOOLS.search(template) is not None
+    """Tell whether a template's own code does something with the tools that a request offers."""
+    blocks = _BLOCK.split(template[:_MAX_TEMPLATE])[1:]
+    codes = (_STRING.sub("", _BLOCK_END.split(block, maxsplit=1)[0]) for block in blocks)
+    return any(_TOOLS.search(code) for code in codes)
 
 
 def with_tools(template: str) -> str:
