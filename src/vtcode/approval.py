@@ -1,0 +1,77 @@
+"""Allow, prompt or deny, and which rule said so (pure)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Policy(StrEnum):
+    """What happens when a model calls a tool."""
+
+    ALLOW = "allow"
+    PROMPT = "prompt"
+    DENY = "deny"
+
+
+BUILT_IN: Final[Mapping[str, Policy]] = {
+    "read_file": Policy.ALLOW,
+    "list_files": Policy.ALLOW,
+    "grep_file": Policy.ALLOW,
+    "edit_file": Policy.PROMPT,
+    "write_file": Policy.PROMPT,
+    "run_terminal_cmd": Policy.PROMPT,
+}
+"""Policies where the configuration says nothing. A tool that is not listed prompts."""
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """What the configuration says about tools."""
+
+    default: Policy | None = None
+    """`tools.default_policy`; None when nobody set it."""
+    by_tool: Mapping[str, Policy] = msgspec.field(default_factory=dict[str, Policy])
+    """`tools.policies`, by tool name."""
+    sources: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    """Where each was set: by tool name, and `default_policy`."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What happens to one call."""
+
+    policy: Policy
+    rule: str
+    """The rule that decided, for people: `tools.policies.read_file = "allow" (vtcode.toml)`."""
+
+
+def judge(policies: Policies, tool_name: str, *, full_auto: bool = False, sensitive: str | None = None) -> Verdict:
+    """Decide one call: the tool's own policy, else the default policy, else the built-in one.
+
+    `sensitive` is a reason to ask in any case, such as "vtcode.toml is protected". `full_auto` allows
+    what would prompt for no such reason. Nothing lowers a deny.
+    """
+    verdict = _configured(policies, tool_name)
+    if verdict.policy is Policy.DENY:
+        return verdict
+    if sensitive is not None:
+        return Verdict(Policy.PROMPT, sensitive)
+    if full_auto and verdict.policy is Policy.PROMPT:
+        return Verdict(Policy.ALLOW, f"full-auto, over {verdict.rule}")
+    return verdict
+
+
+def _configured(policies: Policies, tool_name: str) -> Verdict:
+    own = policies.by_tool.get(tool_name)
+    if own is not None:
+        return Verdict(own, _rule(policies, f"tools.policies.{tool_name}", own, tool_name))
+    if policies.default is not None:
+        rule = _rule(policies, "tools.default_policy", policies.default, "default_policy")
+        return Verdict(policies.default, rule)
+    built_in = BUILT_IN.get(tool_name, Policy.PROMPT)
+    return Verdict(built_in, f'built-in default "{built_in}"')
+
+
+def _rule(policies: Policies, key: str, policy: Policy, source: str) -> str:
+    where = policies.sources.get(source)
+    return f'{key} = "{policy}"' + (f" ({where})" if where else "")

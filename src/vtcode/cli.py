@@ -1,0 +1,138 @@
+"""The command line of `vtcode`: arguments → one mode, errors → one sentence and an exit status."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+from vtcode import __version__
+from vtcode.config import ConfigError, Settings, load
+
+EPILOG = """examples:
+  vtcode                                              talk to the agent in this folder
+  vtcode exec "What is the project name in pyproject.toml?"
+  vtcode exec --full-auto "Run the tests and tell me what fails"
+  git diff | vtcode ask "Review this diff:" -
+  vtcode --provider lmstudio --model lmstudio-community/qwen2.5-7b-instruct
+
+environment:
+  LMSTUDIO_BASE_URL   where the server is (default http://localhost:1234/v1)
+  LMSTUDIO_API_KEY    its key, where it needs one
+  NO_COLOR            no colours
+
+exit status:
+  0 done   1 the server or the model failed   2 wrong usage or configuration
+  3 done, but a tool call was denied   4 a limit was reached   130 interrupted
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one mode and return its exit status."""
+    options = _parser().parse_args(arguments)
+    root = Path(options.workspace or os.getcwd())
+    if not root.is_dir():
+        print(f"vtcode: the workspace {root} is not a folder", file=sys.stderr)
+        return 2
+    try:
+        settings = load(root, os.environ, _flags(options))
+    except ConfigError as error:
+        print(f"vtcode: {error}", file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(_mode(options, settings, root))
+    except KeyboardInterrupt:
+        print("\nvtcode: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (`| head`) left; what it wanted, it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    # SUPPRESS keeps a sub-command's default from overwriting what stood before the sub-command.
+    for name, metavar, what in (
+        ("--provider", "NAME", "the provider (default: lmstudio)"),
+        ("--model", "ID", "the model, by any id that the server lists"),
+        ("--config", "FILE", "one more configuration file, over vtcode.toml"),
+        ("--workspace", "FOLDER", "the folder to work in (default: the current one)"),
+    ):
+        common.add_argument(name, metavar=metavar, default=argparse.SUPPRESS, help=what)
+    common.add_argument(
+        "--full-auto",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="approve what the policies would ask for, in this run; what they deny stays denied",
+    )
+    common.add_argument(
+        "--embedded",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="use the embedded server, whatever else runs",
+    )
+    parser = argparse.ArgumentParser(
+        prog="vtcode",
+        description="A coding agent for the terminal whose model runs on your own hardware.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
+    parser.set_defaults(mode="chat", workspace=None, full_auto=False)
+    parser.set_defaults(embedded=False, provider=None, model=None, config=None)
+    modes = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, what in (
+        ("exec", "do a task with the tools, without asking back"),
+        ("ask", "answer a question, without tools"),
+    ):
+        mode = modes.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[common])
+        mode.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
+        mode.add_argument("--json", action="store_true", help="print what happens as JSON lines")
+        mode.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
+        mode.set_defaults(mode=name)
+    return parser
+
+
+def _flags(options: argparse.Namespace) -> dict[str, str]:
+    names = {"provider": options.provider, "default_model": options.model, "config": options.config}
+    return {name: value for name, value in names.items() if value is not None}
+
+
+def _mode(options: argparse.Namespace, settings: Settings, root: Path) -> Coroutine[None, None, int]:
+    # Each mode has imports of its own, and the plain prompt's are the heavier.
+    from vtcode.workspace import Workspace
+
+    workspace = Workspace(root)
+    if options.mode == "chat":
+        from vtcode.interactive import converse
+        from vtcode.startup import state_folder
+
+        return converse(
+            settings,
+            workspace,
+            state_folder(os.environ),
+            first=None,
+            full_auto=options.full_auto,
+            embedded=options.embedded,
+        )
+    from vtcode.headless import RunOptions, run_once
+
+    return run_once(
+        settings,
+        workspace,
+        RunOptions(
+            text=" ".join(_with_input(word) for word in options.text),
+            with_tools=options.mode == "exec",
+            full_auto=options.full_auto,
+            embedded=options.embedded,
+            as_json=options.json,
+            quiet=options.quiet,
+        ),
+    )
+
+
+def _with_input(word: str) -> str:
+    return sys.stdin.read() if word == "-" else word

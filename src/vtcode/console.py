@@ -1,0 +1,151 @@
+"""Talks with a person at a terminal, in plain lines: progress, questions, and what a turn does."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import termios
+from typing import TextIO
+
+from vtcode import events
+from vtcode.approval import Verdict
+from vtcode.events import Event
+from vtcode.messages import Finish, Status, ToolCall
+from vtcode.text import visible
+from vtcode.tools import Preview
+
+DIM, GREEN, RED, YELLOW, RESET = "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
+_WAIT_BEFORE_NOTICE = 2.0
+"""Seconds of silence before a person is told what is awaited."""
+
+
+class Console:
+    """Answers go to standard output, all else to standard error."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._at_line_start = True
+        self._status_shown = False
+        self._is_terminal = sys.stderr.isatty()
+        self._colours = self._is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def say(self, text: str) -> None:
+        """Show one line, beside the answer."""
+        self._clear_status()
+        self._end_line()
+        if not self._quiet:
+            print(self._dim(visible(text)), file=sys.stderr, flush=True)
+
+    def fail(self, text: str) -> None:
+        """Show an error; it is never silenced."""
+        self._clear_status()
+        self._end_line()
+        print(f"{self._paint(RED, 'error:')} {visible(text)}", file=sys.stderr, flush=True)
+
+    def show(self, event: Event) -> None:
+        """Show what happened in a turn."""
+        match event:
+            case events.TextDelta(text=text):
+                self._clear_status()
+                self._write(visible(text))
+            case events.Waiting():
+                self._wait(event)
+            case events.MessageFinished(message=message):
+                self._clear_status()
+                self._end_line()
+                if message.finish is Finish.LENGTH:
+                    self.say("The reply was cut at its token limit.")
+            case events.ToolStarted(call=call):
+                self.say(f"→ {call.name} {call.arguments}"[: self._width()])
+            case events.ToolFinished(call=call, result=result, seconds=seconds):
+                mark = {Status.OK: self._paint(GREEN, "ok"), Status.DENIED: self._paint(YELLOW, "denied")}
+                word = mark.get(result.status, self._paint(RED, result.status.value))
+                if result.status is Status.DENIED:
+                    self.say(f"→ {call.name} {call.arguments}"[: self._width()])
+                if not self._quiet:
+                    summary = visible(result.summary, one_line=True)[: self._width()]
+                    print(f"  {word} {self._dim(f'{summary} ({seconds:.1f} s)')}", file=sys.stderr, flush=True)
+            case events.Notice(text=text):
+                self.say(text)
+            case events.TurnStarted() | events.StepStarted() | events.ReasoningDelta():
+                pass
+            case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():
+                pass
+
+    def _wait(self, event: events.Waiting) -> None:
+        if self._quiet or not self._is_terminal or event.seconds < _WAIT_BEFORE_NOTICE:
+            return
+        what = "waiting for the model"
+        if 0 < event.processed < event.total:
+            what = f"reading the prompt: {event.processed} of {event.total} tokens"
+        self._end_line()
+        sys.stderr.write(f"\r\x1b[K{self._dim(f'{what} ({event.seconds:.0f} s)')}")
+        sys.stderr.flush()
+        self._status_shown = True
+
+    def _clear_status(self) -> None:
+        if self._status_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._status_shown = False
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        if text:
+            self._at_line_start = text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if not self._at_line_start:
+            self._write("\n")
+
+    def _width(self) -> int:
+        return max(40, shutil.get_terminal_size((120, 24)).columns - 4)
+
+    def _dim(self, text: str) -> str:
+        return self._paint(DIM, text)
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"{colour}{text}{RESET}" if self._colours else text
+
+
+class AskingApprover:
+    """Asks at the terminal. Without one, the answer is no."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        self._console.say(f"{call.name} asks to run ({verdict.rule}):")
+        # The whole text: what is cut away could be the harmful part.
+        self._console.say(preview.text)
+        answer = await ask("Allow it? [y/N] ", sys.stdin, sys.stderr)
+        return answer.strip().lower() in {"y", "yes"}
+
+
+async def ask(question: str, source: TextIO, target: TextIO) -> str:
+    """Ask for one line at a terminal; end of input is an empty line.
+
+    What was typed before the question stood there is thrown away: it was not meant as its answer.
+    """
+    with contextlib.suppress(termios.error):
+        termios.tcflush(source.fileno(), termios.TCIFLUSH)
+    target.write(question)
+    target.flush()
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        # A terminal in line mode gives one whole line a read.
+        if not line.done():
+            line.set_result(os.read(source.fileno(), 4096).decode(errors="replace"))
+
+    loop.add_reader(source.fileno(), read)
+    try:
+        return await line
+    finally:
+        loop.remove_reader(source.fileno())

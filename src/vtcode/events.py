@@ -1,0 +1,150 @@
+"""What happens in a turn, as one closed union with its ordering rules.
+
+A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is `StepStarted`, deltas,
+`MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and `ApprovalGiven` when a
+person had to decide, `ToolStarted` when the call may run, and always exactly one `ToolFinished`. Notices and
+waits may stand anywhere inside the turn. Deltas and waits are drawn and never kept; the rest are facts.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from vtcode.messages import AssistantMessage, Finish, ToolCall, ToolResult, Usage
+
+
+class TurnStarted(msgspec.Struct, frozen=True, tag="turn.started"):
+    text: str
+
+
+class StepStarted(msgspec.Struct, frozen=True, tag="step.started"):
+    number: int
+    """From 1 in each turn."""
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
+    """The server works, and nothing can be shown yet."""
+
+    seconds: float
+    """Since the request was sent."""
+    processed: int = 0
+    """Prompt tokens that the server has read, where it tells."""
+    total: int = 0
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag="text.delta"):
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning.delta"):
+    text: str
+
+
+class MessageFinished(msgspec.Struct, frozen=True, tag="message.finished"):
+    message: AssistantMessage
+
+
+class ApprovalAsked(msgspec.Struct, frozen=True, tag="approval.asked"):
+    call: ToolCall
+    rule: str
+
+
+class ApprovalGiven(msgspec.Struct, frozen=True, tag="approval.given"):
+    call: ToolCall
+    approved: bool
+    rule: str
+
+
+class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started"):
+    call: ToolCall
+    rule: str
+    """The policy rule that let it run."""
+
+
+class ToolFinished(msgspec.Struct, frozen=True, tag="tool.finished"):
+    call: ToolCall
+    result: ToolResult
+    seconds: float
+
+
+class Notice(msgspec.Struct, frozen=True, tag="notice"):
+    """Something that the user should know and that changes nothing by itself."""
+
+    text: str
+
+
+class TurnFinished(msgspec.Struct, frozen=True, tag="turn.finished"):
+    """The end of a turn. `text` is the final answer."""
+
+    finish: Finish
+    text: str
+    steps: int
+    calls: int
+    denied: tuple[str, ...]
+    """Names of the tools whose calls were denied, one entry a call."""
+    usage: Usage
+    seconds: float
+    error: str = ""
+
+
+Event = (
+    TurnStarted
+    | StepStarted
+    | Waiting
+    | TextDelta
+    | ReasoningDelta
+    | MessageFinished
+    | ApprovalAsked
+    | ApprovalGiven
+    | ToolStarted
+    | ToolFinished
+    | Notice
+    | TurnFinished
+)
+
+
+class OrderError(AssertionError):
+    """A stream of events broke the rules above."""
+
+
+def check_order(events: Iterable[Event]) -> None:
+    """Check one whole turn against the ordering rules.
+
+    Raises:
+        OrderError: at the first event out of place.
+    """
+    unanswered: list[str] = []
+    state: Literal["before", "turn", "reply", "calls", "after"] = "before"
+    for event in events:
+        if (state == "before") != isinstance(event, TurnStarted) or state == "after":
+            raise OrderError(f"{event!r} in state {state}")
+        match event:
+            case TurnStarted():
+                state = "turn"
+            case StepStarted():
+                _require(state in {"turn", "calls"} and not unanswered, event)
+                state = "reply"
+            case TextDelta() | ReasoningDelta():
+                _require(state == "reply", event)
+            case MessageFinished(message=message):
+                _require(state == "reply", event)
+                unanswered = [call.id for call in message.calls]
+                state = "calls"
+            case ApprovalAsked(call=call) | ApprovalGiven(call=call) | ToolStarted(call=call):
+                _require(unanswered[:1] == [call.id], event)
+            case ToolFinished(call=call, result=result):
+                _require(unanswered[:1] == [call.id] and result.call_id == call.id, event)
+                unanswered.pop(0)
+            case Waiting() | Notice():
+                pass
+            case TurnFinished():
+                _require(not unanswered, event)
+                state = "after"
+    if state != "after":
+        raise OrderError("the turn has no end")
+
+
+def _require(holds: bool, event: Event) -> None:
+    if not holds:
+        raise OrderError(f"out of place: {event!r}")

@@ -1,0 +1,116 @@
+"""`exec` and `ask`: one turn without a conversation, for terminals and scripts."""
+
+import contextlib
+import sys
+from enum import IntEnum
+
+import msgspec
+
+from vtcode import events
+from vtcode.config import Settings
+from vtcode.console import AskingApprover, Console
+from vtcode.events import Event, TurnFinished
+from vtcode.loop import Conversation
+from vtcode.messages import Finish
+from vtcode.providers import ProviderError
+from vtcode.startup import start
+from vtcode.workspace import Workspace
+
+
+class Exit(IntEnum):
+    """Exit statuses, as `vtcode --help` documents them."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    DENIED = 3
+    LIMIT = 4
+    INTERRUPTED = 130
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One headless run."""
+
+    text: str
+    with_tools: bool
+    full_auto: bool = False
+    embedded: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+
+async def run_once(settings: Settings, workspace: Workspace, options: RunOptions) -> int:
+    """Run one turn and return the exit status."""
+    console = Console(quiet=options.quiet or options.as_json)
+    for warning in settings.warnings:
+        console.say(f"warning: {warning}")
+    if options.full_auto:
+        console.say("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
+    encode = msgspec.json.Encoder().encode
+    end: TurnFinished | None = None
+    try:
+        async with start(
+            settings,
+            workspace,
+            AskingApprover(console),
+            console.say,
+            with_tools=options.with_tools,
+            full_auto=options.full_auto,
+            embedded=options.embedded,
+        ) as running:
+            console.say(f"{running.model} at {running.address}")
+            async with contextlib.aclosing(running.agent.run_turn(Conversation(), options.text)) as turn:
+                async for event in turn:
+                    if options.as_json:
+                        _print_json(encode(event), event)
+                    else:
+                        console.show(event)
+                    if isinstance(event, TurnFinished):
+                        end = event
+    except ProviderError as error:
+        console.fail(str(error))
+        return Exit.FAILED
+    assert end is not None, "a turn that did not raise ends with TurnFinished"
+    if end.error:
+        console.fail(end.error)
+    console.say(summary(end))
+    return exit_status(end)
+
+
+def _print_json(line: bytes, event: Event) -> None:
+    if not isinstance(event, (events.Waiting, events.TextDelta, events.ReasoningDelta)):
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def summary(end: TurnFinished) -> str:
+    """Sum up a turn in one line."""
+    word = {
+        Finish.STOP: "done",
+        Finish.LENGTH: "cut at the token limit",
+        Finish.LIMIT: "stopped at the step limit",
+    }
+    parts = [
+        f"{word.get(end.finish, 'failed')}: {end.steps} {_plural('step', end.steps)}",
+        f"{end.calls} {_plural('call', end.calls)}",
+        f"{end.usage.prompt} prompt tokens ({end.usage.cached} cached), {end.usage.generated} generated",
+        f"{end.seconds:.1f} s",
+    ]
+    if end.denied:
+        parts.insert(2, f"{len(end.denied)} denied ({', '.join(sorted(set(end.denied)))})")
+    return " · ".join(parts)
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def exit_status(end: TurnFinished) -> int:
+    """Translate the end of a turn into an exit status."""
+    if end.finish in {Finish.FAILED, Finish.CANCELLED}:
+        return Exit.FAILED
+    if end.denied:
+        return Exit.DENIED
+    if end.finish in {Finish.LIMIT, Finish.LENGTH}:
+        return Exit.LIMIT
+    return Exit.DONE

@@ -1,0 +1,270 @@
+"""A turn: ask, stream, approve, run, repeat."""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from vtcode import events
+from vtcode.approval import Policies, Policy, Verdict, judge
+from vtcode.context import Profile
+from vtcode.events import Event
+from vtcode.messages import (
+    AssistantMessage,
+    Finish,
+    Message,
+    Status,
+    ToolCall,
+    ToolResult,
+    Usage,
+    UserMessage,
+)
+from vtcode.providers import (
+    Completed,
+    Provider,
+    ProviderError,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    Waiting,
+)
+from vtcode.situation import Situation
+from vtcode.tools import BadArguments, Preview, Tool, ToolContext, parse_arguments
+
+REPEATS = 2
+"""How often one call may be repeated word for word before it is answered with a warning instead."""
+
+
+class Approver(Protocol):
+    """Who decides when a policy says prompt."""
+
+    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
+        """Tell whether the call may run. Without a person to ask, the answer is no."""
+        ...
+
+
+class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every turn of a run."""
+
+    base: Request
+    """The model and the limits; each step completes it."""
+    policies: Policies
+    full_auto: bool = False
+    max_steps: int = 50
+
+
+class Conversation:
+    """What was said so far. Only `run_turn` adds to it, and every call in it has exactly one answer."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(self._messages)
+
+    def add(self, message: Message) -> None:
+        """Append one message."""
+        self._messages.append(message)
+
+    def settle(self) -> None:
+        """Answer the calls that a cancelled turn left open."""
+        # Only the newest reply can have open calls. Its results stand behind it; ids may recur before it.
+        answered: set[str] = set()
+        for message in reversed(self._messages):
+            match message:
+                case ToolResult(call_id=call_id):
+                    answered.add(call_id)
+                case AssistantMessage(calls=calls):
+                    for call in calls:
+                        if call.id not in answered:
+                            self.add(_cancelled(call))
+                    return
+                case UserMessage():
+                    return
+
+
+class Agent:
+    """A model, its tools and its limits: what turns are run with."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        profile: Profile,
+        tools: tuple[Tool, ...],
+        context: ToolContext,
+        approver: Approver,
+        settings: TurnSettings,
+        list_files: Callable[[], Awaitable[tuple[str, ...]]],
+    ) -> None:
+        self._provider = provider
+        self._profile = profile
+        self._tools = {tool.name: tool for tool in tools}
+        self._context = context
+        self._approver = approver
+        self._settings = settings
+        self._list_files = list_files
+
+    async def run_turn(self, conversation: Conversation, text: str) -> AsyncGenerator[Event]:
+        """Run one turn, and tell what happens as it happens.
+
+        A failure of the provider is an event (`TurnFinished` with `failed`), not an exception. Closing or
+        cancelling the generator ends the turn; open calls are then answered as cancelled.
+        """
+        tally = _Tally()
+        conversation.add(UserMessage(text))
+        yield events.TurnStarted(text)
+        try:
+            async for event in self._steps(conversation, tally):
+                yield event
+        except ProviderError as error:
+            tally.finish, tally.error = Finish.FAILED, str(error)
+        finally:
+            conversation.settle()
+        yield tally.finished()
+
+    async def _steps(self, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
+        files = await self._list_files()
+        for step in range(1, self._settings.max_steps + 1):
+            tally.steps = step
+            yield events.StepStarted(step)
+            situation = Situation(messages=conversation.messages, step=step, files=files)
+            message = AssistantMessage()
+            async with contextlib.aclosing(self._reply(situation)) as reply:
+                async for event in reply:
+                    if isinstance(event, events.MessageFinished):
+                        message = event.message
+                        # In the conversation before anyone hears of it: a turn may end at any yield.
+                        conversation.add(message)
+                        tally.add(message)
+                    yield event
+            for call in message.calls:
+                async for event in self._answer(call, conversation, tally):
+                    yield event
+            if not message.calls or self._profile.is_last(step):
+                return
+        tally.finish = Finish.LIMIT
+
+    async def _reply(self, situation: Situation) -> AsyncGenerator[Event]:
+        request = self._profile.request(self._settings.base, situation)
+        shows = self._profile.shows_text(situation.step)
+        async with contextlib.aclosing(self._provider.stream(request)) as deltas:
+            async for delta in deltas:
+                match delta:
+                    case TextDelta(text=text):
+                        if shows:
+                            yield events.TextDelta(text)
+                    case ReasoningDelta(text=text):
+                        yield events.ReasoningDelta(text)
+                    case Waiting(seconds=seconds, processed=processed, total=total):
+                        yield events.Waiting(seconds, processed, total)
+                    case Completed(message=message):
+                        yield events.MessageFinished(self._profile.read(message, situation.step))
+
+    async def _answer(self, call: ToolCall, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
+        """Bring one call to its one result."""
+        started = time.monotonic()
+        result: ToolResult | None = None
+        tool = self._tools.get(call.name)
+        if tool is None:
+            offered = ", ".join(self._tools)
+            result = _error(call, f"There is no tool {call.name!r}. The tools are: {offered}.")
+        elif tally.repeats(call) > REPEATS:
+            result = _error(call, "You made this very call before and have its result. Do something else, or answer.")
+        else:
+            arguments = parse_arguments(tool, call.arguments)
+            if isinstance(arguments, BadArguments):
+                result = _error(call, str(arguments))
+            else:
+                async for event in self._run(call, tool, arguments):
+                    if isinstance(event, ToolResult):
+                        result = event
+                    else:
+                        yield event
+        assert result is not None, "a call that runs ends with its result"
+        conversation.add(result)
+        tally.answered(result)
+        yield events.ToolFinished(call, result, time.monotonic() - started)
+
+    async def _run(self, call: ToolCall, tool: Tool, arguments: msgspec.Struct) -> AsyncGenerator[Event | ToolResult]:
+        sensitive = tool.sensitive(arguments, self._context)
+        verdict = judge(self._settings.policies, tool.name, full_auto=self._settings.full_auto, sensitive=sensitive)
+        if verdict.policy is Policy.PROMPT:
+            yield events.ApprovalAsked(call, verdict.rule)
+            approved = await self._approver.decide(call, tool.preview(arguments, self._context), verdict)
+            yield events.ApprovalGiven(call, approved, verdict.rule)
+            if not approved:
+                yield _denied(call, f"{verdict.rule}, and it was not approved")
+                return
+        elif verdict.policy is Policy.DENY:
+            yield _denied(call, verdict.rule)
+            return
+        yield events.ToolStarted(call, verdict.rule)
+        outcome = await tool.run(arguments, self._context)
+        status = Status.OK if outcome.ok else Status.ERROR
+        yield ToolResult(call.id, call.name, status, outcome.text, outcome.summary)
+
+
+class _Tally:
+    """What a turn came to so far."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.finish = Finish.STOP
+        self.error = ""
+        self._text = ""
+        self._calls = 0
+        self._denied: list[str] = []
+        self._usage = Usage()
+        self._made: list[tuple[str, str]] = []
+        self._started = time.monotonic()
+
+    def add(self, message: AssistantMessage) -> None:
+        self._text = message.text
+        self._usage += message.usage
+        self.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
+
+    def repeats(self, call: ToolCall) -> int:
+        """Count how often this call was made before, word for word."""
+        key = (call.name, call.arguments)
+        self._made.append(key)
+        return self._made.count(key) - 1
+
+    def answered(self, result: ToolResult) -> None:
+        self._calls += 1
+        if result.status is Status.DENIED:
+            self._denied.append(result.name)
+
+    def finished(self) -> events.TurnFinished:
+        return events.TurnFinished(
+            finish=self.finish,
+            text=self._text,
+            steps=self.steps,
+            calls=self._calls,
+            denied=tuple(self._denied),
+            usage=self._usage,
+            seconds=time.monotonic() - self._started,
+            error=self.error,
+        )
+
+
+def _error(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call.id, call.name, Status.ERROR, text, text)
+
+
+def _denied(call: ToolCall, why: str) -> ToolResult:
+    return ToolResult(
+        call.id,
+        call.name,
+        Status.DENIED,
+        f"Denied: {call.name} did not run ({why}). Nothing was changed. Do not try it again another way; tell the "
+        "user what you wanted to do.",
+        why,
+    )
+
+
+def _cancelled(call: ToolCall) -> ToolResult:
+    text = "The user interrupted this call."
+    return ToolResult(call.id, call.name, Status.CANCELLED, text, "interrupted")

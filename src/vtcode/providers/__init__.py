@@ -1,0 +1,180 @@
+"""What a provider is: a model behind a server, its deltas, its errors, and where to find one by name."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from vtcode.messages import AssistantMessage, Message
+from vtcode.text import visible
+
+JsonObject = dict[str, Any]
+
+
+# Errors: each carries the sentence for the user, and what to do ------------------------------------------
+
+
+class ProviderError(Exception):
+    """A request that did not come to a reply. The text is what happened and what to do next."""
+
+
+class Unreachable(ProviderError):
+    """Nothing answers at the address."""
+
+
+class Unauthorised(ProviderError):
+    """The server wants another key."""
+
+
+class ModelNotFound(ProviderError):
+    """The server has no such model."""
+
+
+class ModelLoadFailed(ProviderError):
+    """The server has the model and could not load it."""
+
+
+class ContextOverflow(ProviderError):
+    """The conversation is longer than the loaded context."""
+
+
+class RateLimited(ProviderError):
+    """The server has too much to do."""
+
+
+class Rejected(ProviderError):
+    """The server refused the request, its tools or its schema."""
+
+
+class MalformedReply(ProviderError):
+    """What came back is not the API that was asked for."""
+
+
+class Interrupted(ProviderError):
+    """The stream ended before the reply did."""
+
+
+class Stalled(ProviderError):
+    """Nothing came for a long time."""
+
+
+def not_found(address: str, model: str, known: list[str]) -> str:
+    """Write the sentences for a model that the server does not have."""
+    names = ", ".join(visible(name, one_line=True) for name in known) or "no model at all"
+    return (
+        f"LM Studio at {address} has no model {visible(model, one_line=True)!r}; it has: {names}. Name one with "
+        "--model, or set default_model in vtcode.toml."
+    )
+
+
+# Values --------------------------------------------------------------------------------------------------
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool as a model sees it."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One step to ask for."""
+
+    model: str
+    system: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    schema: JsonObject | None = None
+    """The reply must be JSON that this accepts."""
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    """Texts that end the reply before they are said."""
+    stall_timeout: float = 600.0
+    """Seconds of silence after which the request is given up."""
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True):
+    text: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Nothing has come for a while; the prompt's progress, where the server tells it."""
+
+    seconds: float
+    processed: int = 0
+    total: int = 0
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The end of every stream that did not raise."""
+
+    message: AssistantMessage
+
+
+Delta = TextDelta | ReasoningDelta | Waiting | Completed
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server says of a model; None where it says nothing."""
+
+    id: str
+    is_chat: bool = True
+    parameters: int | None = None
+    """How many weights it has."""
+    context_length: int | None = None
+    """Tokens that a request may use: what is loaded, else what the model was made for."""
+    is_loaded: bool | None = None
+    trained_for_tools: bool | None = None
+
+
+class Provider(Protocol):
+    """A server that has models."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for messages."""
+        ...
+
+    def stream(self, request: Request) -> AsyncGenerator[Delta]:
+        """Ask for one reply. The stream ends with `Completed` or raises a `ProviderError`."""
+        ...
+
+    async def models(self) -> list[ModelInfo]:
+        """List the models. Raises a `ProviderError`."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a provider is, and the key for it."""
+
+    base_url: str
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the key out: reprs end up in logs and traces."""
+        return f"Endpoint({self.base_url!r})"
+
+
+def connect(name: str, endpoint: Endpoint) -> Provider:
+    """Make the provider of that name. Raises `KeyError` for a name that is not in `PROVIDERS`."""
+    return PROVIDERS[name](endpoint)
+
+
+def _lmstudio(endpoint: Endpoint) -> Provider:
+    # The HTTP client costs a third of the start-up time, so a run that asks nothing never imports it.
+    from vtcode.providers.openai import OpenAIProvider
+
+    return OpenAIProvider(endpoint)
+
+
+PROVIDERS: dict[str, Callable[[Endpoint], Provider]] = {"lmstudio": _lmstudio}

@@ -1,0 +1,170 @@
+"""A box of Linux namespaces around one command, made by bubblewrap."""
+
+import functools
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, toolchains
+from vtcode.workspace import PROTECTED_NAMES, Workspace, is_secret_name
+
+_PROGRAM_PATH: Final = "/usr/bin:/usr/local/bin:/bin"
+_SELF_TEST_SECONDS: Final = 2
+_PRIVATE_BYTES: Final = 1 << 30
+"""Most that a command may put into each of its private folders: they are memory."""
+_SCANNED_ENTRIES: Final = 10_000
+
+# Everything is shared read-only at first, then hidden or made writable piece by piece. What is not obvious:
+# - `--proc` brings a writable /proc/sys, and with it core_pattern, which runs programs outside.
+# - As root, without `--cap-drop`, the mounts below can be undone from inside.
+# - `--new-session` keeps the command from typing into our terminal.
+# A seccomp filter (sockets, ptrace, io_uring, keyrings) is still to come; until then a command can reach
+# what these namespaces leave: vsock and the kernel's less common system calls.
+_ISOLATION: Final = (
+    *("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"),
+    *("--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+    *("--ro-bind", "/proc/sys", "/proc/sys"),
+)
+
+# Writes to a file in the workspace, tries one beside it, and looks at two that would open the machine.
+_SELF_TEST: Final = 'echo >"$1"; (echo >"$2"); [ ! -w /etc/passwd ] && [ ! -w /proc/sys/kernel/core_pattern ]'
+
+
+class _Mount(msgspec.Struct, frozen=True):
+    """A folder or file of the box, and the options that put it there."""
+
+    path: Path
+    options: tuple[str, ...]
+
+
+def find_program() -> str | None:
+    """Find bubblewrap among the system's programs; one that a workspace brings along is never used."""
+    return shutil.which("bwrap", path=_PROGRAM_PATH)
+
+
+@functools.cache
+def works(program: str, home: Path) -> bool:
+    """Whether a boxed command runs here, and can write into its workspace and nowhere else."""
+    with tempfile.TemporaryDirectory(prefix="vtcode-", ignore_cleanup_errors=True) as folder:
+        workspace = Path(os.path.realpath(folder)) / "workspace"
+        workspace.mkdir()
+        inside, outside = workspace / "inside", workspace.parent / "outside"
+        shell = ("/bin/sh", "-c", _SELF_TEST, "self-test", str(inside), str(outside))
+        try:
+            ended = subprocess.run(
+                _command(program, _layout(workspace, home, {}), workspace, shell),
+                env=command_environment({}, workspace, boxed_home(home, workspace)),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_SELF_TEST_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return ended.returncode == 0 and inside.exists() and not outside.exists()
+
+
+def box(command: tuple[str, ...], workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the command line that runs `command` in a box around `workspace` (absolute, resolved).
+
+    Start it from a thread that outlives it: `--die-with-parent` follows the thread, not the process.
+    """
+    program = find_program() or "/usr/bin/bwrap"
+    return _command(program, _layout(workspace, home, environ), workspace, command)
+
+
+def boxed_home(home: Path, workspace: Path) -> Path:
+    """Return where the private home of a box is: where the user's is, unless the work is there."""
+    return home if _can_hide(home) and home.is_dir() and home != workspace else Path("/tmp")
+
+
+def _command(program: str, layout: tuple[str, ...], workspace: Path, command: tuple[str, ...]) -> tuple[str, ...]:
+    return (program, *_ISOLATION, *layout, "--chdir", str(workspace), "--", *command)
+
+
+def _layout(workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options that hide private folders and open the workspace, outer folders before inner ones.
+
+    The order is what makes a workspace beneath `/tmp` or the home visible, and a home beneath the workspace
+    not. At the same depth, hiding comes first.
+    """
+    hidden = _hidden_folders(home)
+    mounts = [
+        *(_Mount(folder, ("--size", str(_PRIVATE_BYTES), "--tmpfs", str(folder))) for folder in hidden),
+        _Mount(boxed_home(home, workspace), ("--dir", str(boxed_home(home, workspace)))),
+        *_visible_toolchains(hidden, workspace, home, environ),
+        *_inside(workspace),
+    ]
+    # With `/` as the workspace everything stays read-only: a writable root would undo the whole box.
+    if workspace != Path("/"):
+        mounts.append(_bind("--bind", workspace))
+    ordered = sorted(mounts, key=lambda mount: len(mount.path.parts))
+    return tuple(itertools.chain.from_iterable(mount.options for mount in ordered))
+
+
+def _hidden_folders(home: Path) -> list[Path]:
+    """List the folders of people and running programs: keys, sockets, other users' files."""
+    own = pwd.getpwuid(os.getuid()).pw_dir
+    folders = (Path(os.path.realpath(folder)) for folder in ("/tmp", "/run", "/home", "/root", own, home))
+    return [folder for folder in dict.fromkeys(folders) if _can_hide(folder) and folder.is_dir()]
+
+
+def _can_hide(folder: Path) -> bool:
+    """Whether the box still works without this folder: system accounts have homes such as `/` or `/usr/sbin`."""
+    return not any(Path(system).is_relative_to(folder) for system in (*SYSTEM_PATH, "/usr", "/etc", "/proc", "/dev"))
+
+
+def _visible_toolchains(
+    hidden: list[Path], workspace: Path, home: Path, environ: Mapping[str, str]
+) -> Iterator[_Mount]:
+    for folder in toolchains(environ, home):
+        is_hidden = any(folder.is_relative_to(other) and folder != other for other in hidden)
+        if is_hidden and not folder.is_relative_to(workspace):
+            yield _bind("--ro-bind", folder)
+
+
+def _inside(workspace: Path) -> Iterator[_Mount]:
+    """Yield what stays closed in the workspace: read-only what steers later runs, hidden what holds keys.
+
+    Only what exists can be protected this way, and only at the top and one folder down: repositories inside
+    repositories. `.git` is closed as a whole, since a protected `.git/hooks` could be moved away with it.
+    """
+    for name in PROTECTED_NAMES:
+        yield from _read_only(workspace, workspace / name)
+    if (linked := Workspace(workspace).linked_git_folder()) is not None:
+        yield from _read_only(workspace, linked)
+    with os.scandir(workspace) as entries:
+        for entry in itertools.islice(entries, _SCANNED_ENTRIES):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if entry.name in PROTECTED_NAMES:
+                continue
+            if is_secret_name(entry.name):
+                yield from _hide(Path(entry.path), is_folder=is_folder)
+            elif is_folder:
+                yield from _read_only(workspace, Path(entry.path) / ".git")
+
+
+def _read_only(workspace: Path, path: Path) -> Iterator[_Mount]:
+    real = Path(os.path.realpath(path))
+    if real.exists() and real != workspace and real.is_relative_to(workspace):
+        yield _bind("--ro-bind", real)
+
+
+def _hide(path: Path, *, is_folder: bool) -> Iterator[_Mount]:
+    if is_folder:
+        yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
+    elif path.is_file() and not path.is_symlink():
+        yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
+
+
+def _bind(option: str, path: Path) -> _Mount:
+    return _Mount(path, (option, str(path), str(path)))

@@ -1,0 +1,15 @@
+"""Where a step starts: the conversation so far, and what of the workspace bears on it."""
+
+import msgspec
+
+from vtcode.messages import Message
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step starts from."""
+
+    messages: tuple[Message, ...]
+    step: int
+    """From 1 in each turn."""
+    files: tuple[str, ...] = ()
+    """Files of the workspace, relative, with `/`."""

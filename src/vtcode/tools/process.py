@@ -1,0 +1,137 @@
+"""Runs one child process: its output as it comes, a deadline, and nothing of it left behind."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+_CHUNK: Final = 1 << 16
+_TERM_SECONDS: Final = 2.0
+"""How long a process may take to end after it was asked to."""
+_DRAIN_SECONDS: Final = 1.0
+"""How long to read on after the process ended, for what others still hold the pipe open."""
+
+Consume = Callable[[bytes], None]
+
+
+class Enough(Exception):
+    """Raised by a consumer that wants no more: the process is ended."""
+
+
+async def run_process(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    seconds: float,
+    on_output: Consume,
+    on_errors: Consume | None = None,
+) -> int:
+    """Run a process to its end and return its exit code (negative: the signal that ended it).
+
+    Its input is empty, and its process group is killed on every way out, cancellation included. Without
+    `on_errors` both outputs come to `on_output` in the order of writing.
+
+    Raises:
+        TimeoutError: after `seconds`.
+        Enough: when a consumer raised it.
+        OSError: when it could not be started.
+        ValueError: when an argument cannot be passed to a process, such as one with a NUL.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        output, output_end = await stack.enter_async_context(_pipe())
+        errors, errors_end = (output, output_end)
+        if on_errors is not None:
+            errors, errors_end = await stack.enter_async_context(_pipe())
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output_end,
+                stderr=errors_end,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        finally:
+            # Ours is one more writer: as long as it is open, the pipe has no end.
+            for descriptor in {output_end, errors_end}:
+                os.close(descriptor)
+        pumps = [_pump(output, on_output)]
+        if on_errors is not None:
+            pumps.append(_pump(errors, on_errors))
+        reading = asyncio.create_task(_together(pumps))
+        try:
+            async with asyncio.timeout(seconds):
+                await _ended(process, reading)
+        finally:
+            reading.cancel()
+            await _end(process)
+        return await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
+    """Wait until the process ended and its output is read; a consumer's exception passes through."""
+    waiting = asyncio.ensure_future(process.wait())
+    try:
+        await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            # The outputs are closed, or a consumer has enough.
+            await reading
+            await waiting
+        _signal_group(process, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reading, _DRAIN_SECONDS)
+    finally:
+        waiting.cancel()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End what may still run: first asked, then killed; the whole group, also when its leader is gone."""
+    try:
+        if process.returncode is None:
+            _signal_group(process, signal.SIGTERM)
+            await _wait_briefly(process)
+    finally:
+        _signal_group(process, signal.SIGKILL)
+    await _wait_briefly(process)
+
+
+async def _wait_briefly(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), _TERM_SECONDS)
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+async def _together(pumps: Sequence[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*pumps)
+
+
+async def _pump(reader: asyncio.StreamReader, consume: Consume) -> None:
+    while chunk := await reader.read(_CHUNK):
+        consume(chunk)
+
+
+@contextlib.asynccontextmanager
+async def _pipe() -> AsyncGenerator[tuple[asyncio.StreamReader, int]]:
+    """Yield a reader and the descriptor to write to, which the caller closes.
+
+    asyncio's own pipes would not do: with them, waiting for a process waits for everyone who holds its output
+    open, such as a server that a command left in the background.
+    """
+    reader = asyncio.StreamReader(limit=_CHUNK)
+    read_end, write_end = os.pipe()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+    )
+    try:
+        yield reader, write_end
+    finally:
+        transport.close()

@@ -1,0 +1,263 @@
+"""Which paths count: beneath the root, protected places."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import unicodedata
+from collections.abc import Generator
+from fnmatch import fnmatchcase
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+LONGEST_PATH: Final = 4096
+
+PROTECTED_NAMES: Final = frozenset({"vtcode.toml", ".vtcode", ".git", ".mcp.json", ".envrc", ".vscode", ".idea"})
+"""Files and folders that make a later start, an editor or git run something: changing them is asked."""
+
+SECRET_FOLDERS: Final = frozenset({".aws", ".ssh", ".gnupg", ".kube", ".azure"})
+SECRET_FILES: Final = (
+    *(".env*", "*.pem", "*.key", "*.p12", "*.pfx", "*.keystore"),
+    *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"),
+    *(".npmrc", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".pgpass"),
+)
+"""Globs of file names, in lower case."""
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_REASONS: Final = {
+    errno.ENOENT: "it does not exist",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.ELOOP: "a symbolic link stands in the way",
+    errno.ENOTDIR: "a part of the path is not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ENXIO: "it is not a regular file",
+}
+
+
+class WorkspaceError(Exception):
+    """A path that cannot be used; the message is a sentence for the model and the user.
+
+    WorkspaceError
+    ├── PathRefused    the path is not one that tools may touch, or nothing readable is there
+    └── WriteRefused   the write failed; the file is as it was
+    """
+
+    @property
+    def sentence(self) -> str:
+        return str(self)
+
+
+class PathRefused(WorkspaceError):
+    pass
+
+
+class WriteRefused(WorkspaceError):
+    pass
+
+
+class Workspace:
+    """A folder that tools work in. Nothing outside it is read or written through this class."""
+
+    __slots__ = ("root",)
+
+    root: Final[Path]
+    """Absolute, with every link resolved."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).resolve(strict=True)
+        if not self.root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
+
+    def locate(self, path: str) -> Path:
+        """Resolve a path that a model gave, links included; what it names need not exist.
+
+        Raises PathRefused for anything that ends outside the root.
+        """
+        if reason := _malformed(path):
+            raise PathRefused(f"The path {reason}. Give a path relative to the workspace.")
+        located = Path(os.path.realpath(self.root / path))
+        if not located.is_relative_to(self.root):
+            raise PathRefused(f"{path} is outside the workspace. Give a path relative to the workspace.")
+        # realpath leaves a link unresolved only where links lead in a circle.
+        if os.path.islink(located):
+            raise PathRefused(f"{path} is a symbolic link that leads back to itself.")
+        return located
+
+    def relative(self, path: Path) -> str:
+        """Return a located path as it is shown: relative to the root, with `/`; the root is `.`."""
+        return path.relative_to(self.root).as_posix()
+
+    def is_protected(self, path: Path) -> bool:
+        """Whether changing this located path could change what a later start, editor or git runs."""
+        if any(_folded(part) in PROTECTED_NAMES for part in self._parts(path)):
+            return True
+        git_folder = self.linked_git_folder()
+        return git_folder is not None and path.is_relative_to(git_folder)
+
+    def is_secret(self, path: Path) -> bool:
+        """Whether this located path is a usual place for keys and passwords."""
+        parts = [_folded(part) for part in self._parts(path)]
+        return any(part in SECRET_FOLDERS for part in parts) or is_secret_name(parts[-1] if parts else "")
+
+    def linked_git_folder(self) -> Path | None:
+        """Return the folder beneath the root that a `.git` *file* names, or None."""
+        try:
+            with self.open_file(self.root / ".git") as file:
+                words = os.fsdecode(file.read(LONGEST_PATH)).removeprefix("gitdir:").strip()
+        except WorkspaceError:
+            return None
+        if "\0" in words:
+            return None
+        folder = Path(os.path.realpath(self.root / words))
+        return folder if folder.is_relative_to(self.root) and folder != self.root else None
+
+    def open_file(self, path: Path) -> FileIO:
+        """Open a located path for reading. Raises PathRefused unless a regular file is there."""
+        shown = self.relative(path)
+        if path == self.root:
+            raise PathRefused(f"{shown} is a folder, not a file.")
+        try:
+            with self._folder(path.parent) as folder:
+                # Non-blocking, since opening a FIFO would otherwise wait for a writer for ever.
+                flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+                descriptor = os.open(path.name, flags, dir_fd=folder)
+        except OSError as error:
+            raise PathRefused(f"{shown} cannot be read: {_reason(error)}.") from error
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            raise PathRefused(f"{shown} is {_kind(mode)}, not a file.")
+        return open(descriptor, "rb", buffering=0)
+
+    def replace_file(self, path: Path, data: bytes) -> None:
+        """Put `data` at a located path in one step: after a crash the old or the new file is there, whole.
+
+        Parent folders are made. Raises WriteRefused, the old file untouched.
+        """
+        shown = self.relative(path)
+        if path == self.root:
+            raise WriteRefused(f"{shown} is a folder, not a file.")
+        try:
+            with self._folder(path.parent, create=True) as folder:
+                _replace(folder, path.name, data)
+        except OSError as error:
+            raise WriteRefused(f"{shown} was not written: {_reason(error)}.") from error
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        return path.relative_to(self.root).parts
+
+    @contextlib.contextmanager
+    def _folder(self, path: Path, *, create: bool = False) -> Generator[int]:
+        """Yield a descriptor of a located folder.
+
+        Each component is opened from the one before, never through a link: a folder that another process
+        swaps for a link after `locate` cannot lead outside.
+        """
+        folder = os.open(self.root, _FOLDER)
+        try:
+            for part in self._parts(path):
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=folder)
+                inner = os.open(part, _FOLDER, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a file or folder of this name usually holds keys or passwords."""
+    folded = _folded(name)
+    return folded in SECRET_FOLDERS or any(fnmatchcase(folded, glob) for glob in SECRET_FILES)
+
+
+def _malformed(path: str) -> str | None:
+    if not path.strip():
+        return "is empty"
+    if len(path) > LONGEST_PATH:
+        return f"is longer than {LONGEST_PATH:,} characters"
+    if "\0" in path:
+        return "contains a NUL character"
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        return "is not valid Unicode"
+    if path.startswith("~"):
+        return "starts with `~`, which is not expanded here"
+    if "://" in path:
+        return "is an address"
+    return None
+
+
+def _folded(name: str) -> str:
+    """Fold what some file systems take for the same name: case, and composed or decomposed letters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    """Write `data` to a temporary file in `folder`, then rename it to `name`."""
+    old = _writable_file(folder, name)
+    temporary = f".vtcode-{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    # The old content may be private: the new one is not readable by more people at any moment.
+    descriptor = os.open(temporary, flags, 0o600 if old else 0o644, dir_fd=folder)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            _write_all(descriptor, data)
+            if old:
+                with contextlib.suppress(PermissionError):
+                    os.fchown(descriptor, old.st_uid, old.st_gid)
+                os.fchmod(descriptor, old.st_mode & 0o777)
+            os.fsync(file)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    # The new file is in place: a file system that cannot sync folders is no reason to say it is not.
+    with contextlib.suppress(OSError):
+        os.fsync(folder)
+
+
+def _writable_file(folder: int, name: str) -> os.stat_result | None:
+    """Return what is known of the file to be replaced; raise OSError if it must not be."""
+    try:
+        old = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(old.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(old.st_mode):
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+    # A rename would quietly replace a file that its owner made read-only.
+    if not old.st_mode & 0o222 or not os.access(name, os.W_OK, dir_fd=folder):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return old
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _reason(error: OSError) -> str:
+    return _REASONS.get(error.errno or 0) or error.strerror or "the system refused it"
+
+
+def _kind(mode: int) -> str:
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((words for matches, words in kinds if matches(mode)), "not a regular file")

@@ -1,0 +1,55 @@
+"""The main job with the real default model: nothing scripted."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import REPOSITORY, clean_environment, run
+
+ORCHARD = REPOSITORY / "examples" / "orchard"
+
+
+@pytest.fixture
+def environment(models: Path, home: Path) -> dict[str, str]:
+    # No base URL: nothing answers at the default address in CI, so the embedded server is started.
+    return clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models)})
+
+
+def test_the_project_name_is_read_from_the_file(environment: dict[str, str]) -> None:
+    task = "What is the project name in pyproject.toml?"
+    ended = run(["vtcode", "exec", "--embedded", task], environment, cwd=ORCHARD)
+    assert ended.returncode == 0, ended.stderr
+    assert '→ read_file {"path": "pyproject.toml"}' in ended.stderr
+    assert "orchard" in ended.stdout
+
+
+def test_the_answer_follows_the_file_and_not_the_test(environment: dict[str, str], tmp_path: Path) -> None:
+    for name in ("lighthouse", "quarry"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\nversion = "3.1"\n')
+        task = "What is the project name in pyproject.toml?"
+        ended = run(["vtcode", "exec", "--embedded", task], environment, cwd=folder)
+        assert name in ended.stdout, ended
+
+
+def test_the_second_step_reads_only_what_is_new(environment: dict[str, str]) -> None:
+    task = "What is the project name in pyproject.toml?"
+    ended = run(["vtcode", "exec", "--embedded", "--json", task], environment, cwd=ORCHARD)
+    replies = [e["message"] for e in map(json.loads, ended.stdout.splitlines()) if e["type"] == "message.finished"]
+    first, second = (reply["usage"] for reply in replies)
+    assert second["cached"] >= first["prompt"] - 8
+
+
+def test_the_server_that_was_started_is_stopped(environment: dict[str, str]) -> None:
+    ended = run(["vtcode", "ask", "--embedded", "Say hello."], environment, cwd=ORCHARD)
+    assert ended.returncode == 0 and ended.stdout.strip()
+    log = Path(environment["XDG_STATE_HOME"]) / "vtcode" / "server.log"
+    assert "lmstudio" in log.read_text()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            seen = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        assert environment["HOME"].encode() not in seen, (process / "cmdline").read_bytes()

@@ -1,0 +1,189 @@
+"""Listing and searching files."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.agent.tools import Toolbox
+from vtcode.tools.search import workspace_files
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Toolbox:
+    root = tmp_path / "work"
+    root.mkdir()
+    return Toolbox(root)
+
+
+# Listing ------------------------------------------------------------------------------------------------
+
+
+def test_files_are_listed_beneath_the_root_and_ignored_ones_are_not(box: Toolbox) -> None:
+    for name in ("b.py", "a/x.py", "a/y.log", "node_modules/m.js", ".github/ci.yml", "c/.git/config", "c/z.py"):
+        box.write(name, "")
+    box.write(".gitignore", "*.log\nnode_modules/\n")
+    outcome = box.run("list_files")
+    assert outcome.text.split("\n") == [".github/ci.yml", ".gitignore", "a/x.py", "b.py", "c/z.py"]
+    assert outcome.summary == "5 files"
+    assert box.run("list_files", path="a").text == "a/x.py"
+    assert box.run("list_files", path="./a/").text == "a/x.py"
+
+
+def test_ignore_rules_hold_in_a_repository_and_its_folders(box: Toolbox) -> None:
+    subprocess.run(["git", "init", "-q", str(box.root)], check=True)
+    box.write(".gitignore", "/deep/out/\n")
+    box.write("deep/.gitignore", "*.tmp\n")
+    for name in ("deep/a.py", "deep/a.tmp", "deep/out/o", "deep/er/b.py", "deep/er/b.tmp"):
+        box.write(name, "")
+    assert box.run("list_files", path="deep").text.split("\n") == ["deep/.gitignore", "deep/a.py", "deep/er/b.py"]
+
+
+def test_ignore_files_above_the_workspace_do_not_hide_it(box: Toolbox) -> None:
+    (box.root.parent / ".gitignore").write_text("*\n")
+    box.write("a.py", "")
+    assert box.run("list_files").text == "a.py"
+
+
+def test_a_large_folder_is_summed_up(box: Toolbox) -> None:
+    for n in range(300):
+        box.write(f"a/{n:03}.txt", "")
+        box.write(f"b/c/{n:03}.txt", "")
+    lines = box.run("list_files").text.split("\n")
+    assert lines[:2] == ["a/000.txt", "a/001.txt"] and len(lines) == 201
+    assert lines[-1] == "[200 of 600 files; list one of these folders: a (300), b (300)]"
+    assert box.run("list_files", path="b").text.endswith("[200 of 300 files; list one of these folders: b/c (300)]")
+    assert box.run("list_files", path="a").text.endswith("\n[200 of 300 files]")
+
+
+def test_a_listing_stays_within_the_limit(box: Toolbox) -> None:
+    for n in range(150):
+        box.write(f"{n:03}{'x' * 60}.txt", "")
+    text = box.run("list_files").text
+    assert len(text) <= box.context.output_limit
+    assert text.split("\n")[-1].endswith("of 150 files]")
+
+
+def test_odd_names_are_shown_on_a_line_of_their_own(box: Toolbox) -> None:
+    for name in ("-dash", "two\nlines", "esc\x1b[2J", " blank"):
+        box.write(name, "needle")
+    assert box.run("list_files").text.split("\n") == [" blank", "-dash", "esc\\x1b[2J", "two\\nlines"]
+    assert box.run("list_files", path="-dash").text == "-dash"
+    assert box.run("grep_file", pattern="needle", path="-dash").text == "-dash:1:needle"
+    assert len(box.run("grep_file", pattern="needle").text.split("\n")) == 4
+
+
+@pytest.mark.parametrize("path", ["..", "/etc", "missing", "out"])
+def test_no_place_outside_or_missing_is_searched(box: Toolbox, path: str) -> None:
+    (box.root / "out").symlink_to(box.root.parent)
+    (box.root.parent / "secret.txt").write_text("needle")
+    for outcome in (box.run("list_files", path=path), box.run("grep_file", pattern="needle", path=path)):
+        assert not outcome.ok and "secret" not in outcome.text
+    assert "secret" not in box.run("grep_file", pattern="needle").text
+
+
+def test_an_empty_folder_is_no_failure(box: Toolbox) -> None:
+    outcome = box.run("list_files")
+    assert outcome.ok and outcome.text == "There are no files in .."
+
+
+def test_the_files_for_the_model_are_bounded_and_sorted(box: Toolbox) -> None:
+    for name in ("b", "a/x", "a/y"):
+        box.write(name, "")
+    assert asyncio.run(workspace_files(box.context.workspace)) == ("a/x", "a/y", "b")
+    assert asyncio.run(workspace_files(box.context.workspace, most=2)) == ("a/x", "a/y")
+
+
+# Searching ----------------------------------------------------------------------------------------------
+
+
+def test_matches_come_with_path_and_line(box: Toolbox) -> None:
+    box.write("b.py", "x\nneedle = 1\r\n")
+    box.write("a/x.py", "a needle\n")
+    box.write(".github/ci.yml", "needle")
+    box.write("bin", b"needle\0")
+    outcome = box.run("grep_file", pattern="need.e")
+    assert outcome.text.split("\n") == [".github/ci.yml:1:needle", "a/x.py:1:a needle", "b.py:2:needle = 1"]
+    assert outcome.summary == "3 matches in 3 files"
+    assert box.run("grep_file", pattern="needle", path="b.py").text == "b.py:2:needle = 1"
+    assert box.run("grep_file", pattern="needle", path="bin").text.startswith("bin: binary file matches")
+
+
+def test_no_match_is_an_answer(box: Toolbox) -> None:
+    box.write("a", "x")
+    outcome = box.run("grep_file", pattern="needle")
+    assert (outcome.ok, outcome.text) == (True, "No match for needle in ..")
+
+
+@pytest.mark.parametrize("pattern", ["f(", "[", "*", "(?<=x)y", "a{99999}{99999}"])
+def test_a_bad_pattern_is_told_with_the_remedy(box: Toolbox, pattern: str) -> None:
+    box.write("a", "x")
+    outcome = box.run("grep_file", pattern=pattern)
+    assert not outcome.ok
+    assert "regex" in outcome.text and "put \\ before" in outcome.text
+
+
+@pytest.mark.parametrize(
+    "pattern", ["--pre=touch made", "-e", "--files", "-f/etc/passwd", "; touch made", "$(touch made)"]
+)
+def test_a_pattern_is_never_an_option_or_a_command(box: Toolbox, pattern: str) -> None:
+    box.write("a", "x")
+    box.run("grep_file", pattern=pattern)
+    assert os.listdir(box.root) == ["a"]
+
+
+def test_a_pattern_with_nul_is_an_outcome(box: Toolbox) -> None:
+    assert not box.run("grep_file", pattern="a\0b").ok
+
+
+def test_many_and_long_matches_are_cut_with_a_count(box: Toolbox) -> None:
+    box.write("a", "needle\n" * 5000)
+    outcome = box.run("grep_file", pattern="needle")
+    assert outcome.text.endswith("[100 of 5,000 matches. Narrow the pattern or the path to see others.]")
+    box.write("a", ("needle" + "x" * 5_000_000 + "\n") * 20)
+    outcome = box.run("grep_file", pattern="needle")
+    assert len(outcome.text) <= box.context.output_limit + 400
+    assert "of 20 matches" in outcome.text
+
+
+def test_secrets_are_searched_only_by_their_name(box: Toolbox) -> None:
+    for name in (".env", "sub/.ENV.local", "server.pem", ".aws/credentials", "plain.txt"):
+        box.write(name, "needle")
+    assert box.run("grep_file", pattern="needle").text == "plain.txt:1:needle"
+    assert box.run("grep_file", pattern="needle", path=".env").text == ".env:1:needle"
+
+
+def test_a_configuration_in_the_environment_runs_nothing(box: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = box.root.parent / "script"
+    script.write_text(f"#!/bin/sh\ntouch {box.root}/made\n")
+    script.chmod(stat.S_IRWXU)
+    configured = box.root.parent / "ripgreprc"
+    configured.write_text(f"--pre={script}\n")
+    monkeypatch.setenv("RIPGREP_CONFIG_PATH", str(configured))
+    box.write("a", "needle")
+    assert box.run("grep_file", pattern="needle").text == "a:1:needle"
+    assert os.listdir(box.root) == ["a"]
+
+
+def test_a_search_that_is_cancelled_leaves_no_process(box: Toolbox) -> None:
+    box.write("big", "x" * 1000 + "\n")
+    with (box.root / "big").open("ab") as file:
+        for _ in range(200):
+            file.write(b"abcdefgh\n" * 100_000)
+
+    async def cancel_soon() -> None:
+        call = asyncio.create_task(box.call("grep_file", pattern="(a.*b.*c.*d.*){3}zz"))
+        await asyncio.sleep(0.1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    started = time.monotonic()
+    asyncio.run(cancel_soon())
+    assert time.monotonic() - started < 3
+    left = subprocess.run(["pgrep", "-f", "zz.*--.*[.]/"], capture_output=True, text=True, check=False).stdout
+    assert left == ""
