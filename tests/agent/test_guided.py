@@ -2,12 +2,12 @@
 
 import jsonschema
 import pytest
-from vtcode.tools import TOOLS
 
 from vtcode.guided import GuidedProfile, call_schema, mentioned
 from vtcode.messages import AssistantMessage, Finish, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import Request, ToolSpec
 from vtcode.situation import Situation
+from vtcode.tools import TOOLS
 
 SPECS = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in TOOLS)
 FILES = ("README.md", "src/app.py", "src/lib/app.py", "pyproject.toml")
