@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"vtcode: {error}", file=sys.stderr)
         return 2
     try:
-        return asyncio.run(_mode(options, settings, root))
+        return asyncio.run(_until_told_to_end(_mode(options, settings, root)))
     except KeyboardInterrupt:
         print("\nvtcode: interrupted", file=sys.stderr)
         return 130
@@ -49,6 +50,26 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of our output (`| head`) left; what it wanted, it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+async def _until_told_to_end(mode: Coroutine[None, None, int]) -> int:
+    """Run a mode; SIGTERM, and SIGHUP of a terminal that closes, end it as Ctrl-C does: nothing is left behind."""
+    task = asyncio.current_task()
+    assert task is not None
+    received: list[int] = []
+
+    def end(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await mode
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return 128 + received[0]
 
 
 def _parser() -> argparse.ArgumentParser:

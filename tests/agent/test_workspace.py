@@ -288,10 +288,11 @@ def test_folders_and_read_only_files_are_not_replaced(workspace: Workspace) -> N
     assert names(workspace.root) == ["fifo", "folder", "kept"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else() -> None:
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     script = """
+import sys
 from vtcode.workspace import Workspace, WriteRefused
-workspace = Workspace("/tmp/small")
+workspace = Workspace(sys.argv[1])
 path = workspace.root / "kept"
 workspace.replace_file(path, b"old")
 try:
@@ -300,8 +301,10 @@ except WriteRefused as refused:
     print(refused.sentence)
 print(path.read_text(), [file.name for file in workspace.root.iterdir()])
 """
-    box = ["bwrap", "--bind", "/", "/", "--tmpfs", "/tmp", "--size", "65536", "--tmpfs", "/tmp/small"]
-    ended = subprocess.run([*box, sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    box = ["bwrap", "--bind", "/", "/", "--size", "65536", "--tmpfs", str(tmp_path)]
+    ended = subprocess.run(
+        [*box, sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
     assert ended.stdout.splitlines() == ["kept was not written: the disk is full.", "old ['kept']"], ended
 
 

@@ -82,6 +82,15 @@ def test_a_schema_that_cannot_be_enforced_is_a_400_that_names_the_keyword(
     assert place in answer.json()["error"]["param"]
 
 
+def test_json_beside_tools_that_may_be_called_is_refused_by_name(real_server: RunningServer) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    body = {"model": MODEL, "messages": HELLO, "tools": [tool], "response_format": {"type": "json_object"}}
+    answer = post(real_server, body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "response_format"
+    assert post(real_server, body | {"tool_choice": "none", "max_tokens": 5}).status_code == 200
+
+
 def test_an_unknown_model_is_a_404_that_lists_those_there_are(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="smollm3", messages=HELLO)

@@ -69,6 +69,10 @@ def generation(asked: chat.ChatRequest, output_limit: int) -> GenerationRequest:
         schema.check(schema.parameters_of(function), f"tools[{index}].function.parameters")
     asked_for = asked.max_completion_tokens or asked.max_tokens
     constraint = _constraint(asked, functions)
+    if isinstance(constraint, JsonReply) and functions:
+        if asked.tool_choice != "none":
+            raise _unsupported("response_format", "JSON and tools that may be called do not go together yet")
+        functions = []
     thinking: JsonObject = {"enable_thinking": False} if asked.reasoning_effort == "none" else {}
     return GenerationRequest(
         messages=[_message(message) for message in asked.messages],

@@ -155,14 +155,14 @@ def _inside(workspace: Path) -> Iterator[_Mount]:
 
 def _read_only(workspace: Path, path: Path) -> Iterator[_Mount]:
     real = Path(os.path.realpath(path))
-    if real.exists() and real != workspace and real.is_relative_to(workspace):
+    if os.path.exists(real) and real != workspace and real.is_relative_to(workspace):
         yield _bind("--ro-bind", real)
 
 
 def _hide(path: Path, *, is_folder: bool) -> Iterator[_Mount]:
     if is_folder:
         yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
-    elif path.is_file() and not path.is_symlink():
+    elif os.path.isfile(path) and not os.path.islink(path):
         yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
 
 

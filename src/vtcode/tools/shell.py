@@ -43,9 +43,9 @@ class RunTerminalCmd(Parameters):
             return failed("The command is empty.")
         root = context.workspace.root
         seconds = min(max(args.timeout or DEFAULT_SECONDS, 1), MOST_SECONDS)
-        started = launch(args.command, root, context.level or detect(os.environ))
         output = _Output(context)
         try:
+            started = launch(args.command, root, context.level or detect(os.environ))
             code = await run_process(started.argv, env=started.env, cwd=root, seconds=seconds, on_output=output.feed)
         except TimeoutError:
             head = f"timed out after {seconds} s and was stopped"
