@@ -11,7 +11,7 @@ from typing import TextIO
 from vtcode import events
 from vtcode.approval import Verdict
 from vtcode.events import Event
-from vtcode.messages import Finish, Status, ToolCall
+from vtcode.messages import Status, ToolCall
 from vtcode.text import visible
 from vtcode.tools import Preview
 
@@ -52,11 +52,9 @@ class Console:
                 self._write(visible(text))
             case events.Waiting():
                 self._wait(event)
-            case events.MessageFinished(message=message):
+            case events.MessageFinished():
                 self._clear_status()
                 self._end_line()
-                if message.finish is Finish.LENGTH:
-                    self.say("The reply was cut at its token limit.")
             case events.ToolStarted(call=call):
                 self.say(f"→ {call.name} {call.arguments}"[: self._width()])
             case events.ToolFinished(call=call, result=result, seconds=seconds):

@@ -15,8 +15,9 @@ GUIDED_INSTRUCTIONS = (
     "You are vtcode, a coding agent. Use a tool to look at the workspace, then answer in one short sentence."
 )
 
-_LENGTHS = {"path": 120, "pattern": 60, "command": 160, "old_str": 200, "new_str": 200, "content": 800}
-"""Characters of a string argument; a weak model that repeats itself would never close it."""
+_LENGTHS = {"path": 120, "pattern": 60, "command": 160, "old_str": 150, "new_str": 150, "content": 300}
+"""Characters of a string argument; a weak model that repeats itself would never close it. The longest call fits
+into `CALL_TOKENS`, even at one token a character."""
 
 _FILE_ARGUMENT = {"read_file": "path", "edit_file": "path"}
 _FOLDER_ARGUMENT = {"list_files": "path"}
@@ -69,7 +70,7 @@ _OPENING, _CLOSING = "<tool_response>", "</tool_response>"
 _ECHOES = (_OPENING, _CLOSING)
 """What a weak model repeats of its prompt instead of ending its answer."""
 
-CALL_TOKENS = 400
+CALL_TOKENS = 512
 ANSWER_TOKENS = 300
 
 

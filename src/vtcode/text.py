@@ -34,7 +34,8 @@ def visible(text: str, *, one_line: bool = False) -> str:
     unless `one_line` asks for `\n` and `\t`. Backslashes are left alone: the result is for eyes, not for
     parsing back.
     """
-    if text.isascii() and text.isprintable():
+    plain = text if one_line else text.replace("\n", "").replace("\t", "")
+    if plain.isascii() and plain.isprintable():
         return text
     shown = _UNSAFE.sub(_escape, text)
     return _LINE_BREAK.sub(_escape, shown) if one_line else shown
