@@ -55,31 +55,43 @@ class Console:
             case events.MessageFinished():
                 self._clear_status()
                 self._end_line()
+            case events.ReasoningDelta():
+                self._status("thinking")
             case events.ToolStarted(call=call):
-                self.say(f"→ {call.name} {call.arguments}"[: self._width()])
+                self._say_call(call)
             case events.ToolFinished(call=call, result=result, seconds=seconds):
                 mark = {Status.OK: self._paint(GREEN, "ok"), Status.DENIED: self._paint(YELLOW, "denied")}
                 word = mark.get(result.status, self._paint(RED, result.status.value))
                 if result.status is Status.DENIED:
-                    self.say(f"→ {call.name} {call.arguments}"[: self._width()])
+                    self._say_call(call)
                 if not self._quiet:
                     summary = visible(result.summary, one_line=True)[: self._width()]
                     print(f"  {word} {self._dim(f'{summary} ({seconds:.1f} s)')}", file=sys.stderr, flush=True)
             case events.Notice(text=text):
                 self.say(text)
-            case events.TurnStarted() | events.StepStarted() | events.ReasoningDelta():
+            case events.TurnStarted() | events.StepStarted():
                 pass
             case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():
                 pass
 
     def _wait(self, event: events.Waiting) -> None:
-        if self._quiet or not self._is_terminal or event.seconds < _WAIT_BEFORE_NOTICE:
+        if event.seconds < _WAIT_BEFORE_NOTICE:
             return
         what = "waiting for the model"
         if 0 < event.processed < event.total:
             what = f"reading the prompt: {event.processed} of {event.total} tokens"
+        self._status(f"{what} ({event.seconds:.0f} s)")
+
+    def _say_call(self, call: ToolCall) -> None:
+        # One line: this tells what was let through. Whoever is asked to decide is shown everything.
+        self.say(visible(f"→ {call.name} {call.arguments}", one_line=True)[: self._width()])
+
+    def _status(self, text: str) -> None:
+        """Show a line that the next one replaces; only a terminal can."""
+        if self._quiet or not self._is_terminal:
+            return
         self._end_line()
-        sys.stderr.write(f"\r\x1b[K{self._dim(f'{what} ({event.seconds:.0f} s)')}")
+        sys.stderr.write(f"\r\x1b[K{self._dim(text)}")
         sys.stderr.flush()
         self._status_shown = True
 

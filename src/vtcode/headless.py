@@ -58,7 +58,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
             full_auto=options.full_auto,
             embedded=options.embedded,
         ) as running:
-            console.say(f"{running.model} at {running.address}")
+            console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
             async with contextlib.aclosing(running.agent.run_turn(Conversation(), options.text)) as turn:
                 async for event in turn:
                     if options.as_json:

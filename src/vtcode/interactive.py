@@ -51,7 +51,7 @@ async def converse(
             full_auto=full_auto,
             embedded=embedded,
         ) as running:
-            console.say(f"{running.model} at {running.address} · {workspace.root}")
+            console.say(running.summary)
             console.say(HELP)
             await _turns(running, console, state, first)
     except ProviderError as error:

@@ -22,6 +22,7 @@ from vtcode.providers import (
     connect,
     not_found,
 )
+from vtcode.sandbox import Level, detect
 from vtcode.tools import TOOLS, ToolContext
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
@@ -41,6 +42,12 @@ class Running(msgspec.Struct, frozen=True):
     agent: Agent
     model: str
     address: str
+    sandbox: Level
+
+    @property
+    def summary(self) -> str:
+        """Say in a line what the run works with."""
+        return f"{self.model} at {self.address} · sandbox for commands: {self.sandbox}"
 
 
 @contextlib.asynccontextmanager
@@ -71,12 +78,13 @@ async def start(
         tools = TOOLS if with_tools else ()
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
+        level = detect(os.environ)
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
         agent = Agent(
             provider,
             profile,
             tools,
-            ToolContext(workspace=workspace, output_limit=limit),
+            ToolContext(workspace=workspace, output_limit=limit, level=level),
             approver,
             TurnSettings(
                 base=Request(
@@ -93,7 +101,7 @@ async def start(
             ),
             lambda: workspace_files(workspace),
         )
-        yield Running(agent, model, provider.address)
+        yield Running(agent, model, provider.address, level)
 
 
 async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say) -> tuple[Provider, list[ModelInfo]]:
