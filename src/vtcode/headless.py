@@ -42,10 +42,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def run_once(settings: Settings, workspace: Workspace, options: RunOptions) -> int:
     """Run one turn and return the exit status."""
     console = Console(quiet=options.quiet or options.as_json)
-    for warning in settings.warnings:
-        console.say(f"warning: {warning}")
-    if options.full_auto:
-        console.say("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
+    warn(console, settings, full_auto=options.full_auto)
     encode = msgspec.json.Encoder().encode
     end: TurnFinished | None = None
     try:
@@ -75,6 +72,14 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
         console.fail(end.error)
     console.say(summary(end))
     return exit_status(end)
+
+
+def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
+    """Say what the user should know before a run begins."""
+    for warning in settings.warnings:
+        console.say(f"warning: {warning}")
+    if full_auto:
+        console.say("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
 
 
 def _print_json(line: bytes, event: Event) -> None:

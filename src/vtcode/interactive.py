@@ -12,7 +12,7 @@ from prompt_toolkit.history import FileHistory
 from vtcode.config import Settings
 from vtcode.console import AskingApprover, Console
 from vtcode.events import TurnFinished
-from vtcode.headless import Exit, summary
+from vtcode.headless import Exit, summary, warn
 from vtcode.loop import Agent, Conversation
 from vtcode.providers import ProviderError
 from vtcode.startup import Running, start
@@ -37,10 +37,7 @@ async def converse(
         first: a task to begin with.
     """
     console = Console()
-    for warning in settings.warnings:
-        console.say(f"warning: {warning}")
-    if full_auto:
-        console.say("full-auto: calls that would be asked for are approved in this session.")
+    warn(console, settings, full_auto=full_auto)
     try:
         async with start(
             settings,

@@ -11,6 +11,21 @@ from tests.support.processes import RunningServer, clean_environment, run, runni
 
 Reply = dict[str, object]
 
+GUIDE = """\
+[agent]
+provider = "lmstudio"                     # LM Studio provider
+default_model = "lmstudio-community/meta-llama-3.1-8b-instruct"
+
+[tools]
+default_policy = "prompt"
+
+[tools.policies]
+read_file = "allow"
+write_file = "prompt"
+run_terminal_cmd = "prompt"
+"""
+"""The configuration as the guide for users has it, word for word."""
+
 
 def call(name: str, **arguments: object) -> Reply:
     return {"calls": [{"name": name, "arguments": arguments}]}

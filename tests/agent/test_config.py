@@ -8,22 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.agent.support import GUIDE
 from vtcode.approval import BUILT_IN, Policy, judge
 from vtcode.config import ConfigError, Settings, load
-
-GUIDE = """\
-[agent]
-provider = "lmstudio"                     # LM Studio provider
-default_model = "lmstudio-community/meta-llama-3.1-8b-instruct"
-
-[tools]
-default_policy = "prompt"
-
-[tools.policies]
-read_file = "allow"
-write_file = "prompt"
-run_terminal_cmd = "prompt"
-"""
 
 
 class Desk:

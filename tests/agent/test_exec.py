@@ -10,23 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.agent.support import bench, call, results, says
+from tests.agent.support import GUIDE, bench, call, results, says
 from tests.support.processes import BIN, descendants, gone, run
 from vtcode.events import Event, check_order
-
-GUIDE = """\
-[agent]
-provider = "lmstudio"                     # LM Studio provider
-default_model = "scripted"
-
-[tools]
-default_policy = "prompt"
-
-[tools.policies]
-read_file = "allow"
-write_file = "prompt"
-run_terminal_cmd = "prompt"
-"""
 
 
 def test_a_task_reads_a_file_and_answers_on_standard_output(home: Path) -> None:
@@ -93,7 +79,7 @@ def test_the_guides_configuration_works_as_it_stands(home: Path) -> None:
     ) as b:
         b.write("vtcode.toml", GUIDE)
         b.write("a.txt", "x")
-        events, _ = b.events("go")
+        events, _ = b.events("go", "--provider", "lmstudio", "--model", "scripted")
         assert not (b.workspace / "made").exists()
     assert [result["status"] for result in results(events)] == ["ok", "denied"]
 

@@ -28,13 +28,22 @@ from lmserver.engines import (
     JsonReply,
     Piece,
     Progress,
-    ReasoningPiece,
     TextPiece,
 )
 from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_wire import (
+    ChildAnswer,
+    ChildError,
+    Chunk,
+    cached_of,
+    new_call_id,
+    pieces_of,
+    refusal,
+    usage_of,
+)
 from lmserver.engines.template import call_opening, with_tools
 from lmserver.errors import ApiError
-from lmwire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
+from lmwire.chat import Usage
 from lmwire.errors import ErrorCode
 
 LOAD_TIMEOUT = 600.0
@@ -44,67 +53,6 @@ LOG_LINES = 200
 """Lines of the child's log kept, to explain a load that failed."""
 
 MAX_LOG_LINE = 4096
-
-
-class _ChildAnswer(msgspec.Struct, frozen=True):
-    url: str = ""
-    error: str = ""
-
-
-class _ChildErrorObject(msgspec.Struct, frozen=True):
-    message: str = ""
-    type: str = ""
-
-
-class _ChildError(msgspec.Struct, frozen=True):
-    error: _ChildErrorObject
-
-
-class _Timings(msgspec.Struct, frozen=True):
-    cache_n: int = 0
-
-
-class _ChunkFunction(msgspec.Struct, frozen=True):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ChunkCall(msgspec.Struct, frozen=True):
-    index: int = 0
-    id: str | None = None
-    function: _ChunkFunction = _ChunkFunction()
-
-
-class _ChunkDelta(msgspec.Struct, frozen=True):
-    content: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[_ChunkCall] | None = None
-
-
-class _ChunkChoice(msgspec.Struct, frozen=True):
-    delta: _ChunkDelta = _ChunkDelta()
-    finish_reason: str | None = None
-
-
-class _ChunkProgress(msgspec.Struct, frozen=True):
-    total: int = 0
-    cache: int = 0
-    processed: int = 0
-
-
-class _Chunk(msgspec.Struct, frozen=True):
-    """An event of the child's `/v1/chat/completions` or `/completion`: the union of what both send."""
-
-    choices: list[_ChunkChoice] = []
-    usage: Usage | None = None
-    prompt_progress: _ChunkProgress | None = None
-    error: _ChildErrorObject | None = None
-    content: str = ""
-    stop: bool = False
-    stop_type: str = ""
-    tokens_evaluated: int = 0
-    tokens_predicted: int = 0
-    timings: _Timings = _Timings()
 
 
 class _Attempt(msgspec.Struct):
@@ -130,7 +78,7 @@ class LlamaEngine:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,
         )
-        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._decode = msgspec.json.Decoder(Chunk).decode
 
     @classmethod
     async def load(
@@ -235,10 +183,10 @@ class LlamaEngine:
             if progress := chunk.prompt_progress:
                 yield Progress(progress.total, progress.cache, progress.processed)
             if chunk.usage:
-                usage = _usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, _cached(chunk.usage))
+                usage = usage_of(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, cached_of(chunk.usage))
             for choice in chunk.choices:
                 reason = choice.finish_reason or reason
-                for piece in _pieces(choice.delta, called):
+                for piece in pieces_of(choice.delta, called):
                     yield piece
         if not reason:
             raise await self._ended("closed its stream before the reply was finished")
@@ -274,13 +222,13 @@ class LlamaEngine:
             spent += attempt.usage.completion_tokens
             if not attempt.was_cut:
                 break
-        usage = _usage(attempt.usage.prompt_tokens, spent, _cached(attempt.usage))
+        usage = usage_of(attempt.usage.prompt_tokens, spent, cached_of(attempt.usage))
         if attempt.was_cut:
             yield Finished("length", usage)
             return
         # A short attempt obeys the plain shape too, so that is the one to check.
         call = _require_valid(attempt.text, schema.call_schema(forced.functions))
-        yield CallPiece(index=0, id=_call_id(), name=call["name"])
+        yield CallPiece(index=0, id=new_call_id(), name=call["name"])
         yield CallPiece(index=0, arguments=msgspec.json.encode(call["arguments"]).decode())
         yield Finished("tool_calls", usage)
 
@@ -295,7 +243,7 @@ class LlamaEngine:
         except httpx2.TransportError as error:
             raise await self._ended("did not answer") from error
         if response.status_code != 200:
-            raise _refusal(response.content)
+            raise refusal(response.content)
         return str(response.json()["prompt"])
 
     async def _complete(
@@ -314,13 +262,13 @@ class LlamaEngine:
             if chunk.stop:
                 ended = True
                 attempt.was_cut = chunk.stop_type == "limit"
-                attempt.usage = _usage(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
+                attempt.usage = usage_of(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
         if not ended:
             raise await self._ended("closed its stream before the call was finished")
 
     # The child over HTTP ---------------------------------------------------------------------------------
 
-    async def _stream(self, path: str, body: JsonObject, request: GenerationRequest) -> AsyncGenerator[_Chunk]:
+    async def _stream(self, path: str, body: JsonObject, request: GenerationRequest) -> AsyncGenerator[Chunk]:
         sampling = msgspec.to_builtins(request.sampling)
         body = sampling | body | {"stream": True, "return_progress": True, "cache_prompt": True}
         if request.constraint is not None:
@@ -328,13 +276,13 @@ class LlamaEngine:
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code != 200:
-                    raise _refusal(await response.aread())
+                    raise refusal(await response.aread())
                 async for event in httpx2.EventSource(response, max_event_size=None):
                     if event.data == "[DONE]":
                         continue
                     chunk = self._decode(event.data)
                     if chunk.error is not None:
-                        raise _refusal(msgspec.json.encode(_ChildError(chunk.error)))
+                        raise refusal(msgspec.json.encode(ChildError(chunk.error)))
                     yield chunk
         except httpx2.TransportError as error:
             raise await self._ended("stopped answering") from error
@@ -366,38 +314,6 @@ CHATML = (
 """For files that carry no template: the format that most small models saw."""
 
 
-def _pieces(delta: _ChunkDelta, called: set[int]) -> list[Piece]:
-    pieces: list[Piece] = []
-    if delta.reasoning_content:
-        pieces.append(ReasoningPiece(delta.reasoning_content))
-    if delta.content:
-        pieces.append(TextPiece(delta.content))
-    for call in delta.tool_calls or []:
-        is_first = call.index not in called
-        called.add(call.index)
-        pieces.append(
-            CallPiece(
-                index=call.index,
-                id=(call.id or _call_id()) if is_first else "",
-                name=(call.function.name or "") if is_first else "",
-                arguments=call.function.arguments or "",
-            )
-        )
-    return pieces
-
-
-def _call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"
-
-
-def _usage(prompt: int, completion: int, cached: int) -> Usage:
-    return Usage(prompt, completion, prompt + completion, PromptTokensDetails(cached), CompletionTokensDetails())
-
-
-def _cached(usage: Usage) -> int:
-    return usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
-
-
 def _require_valid(text: str, shape: JsonObject) -> Any:
     try:
         value = msgspec.json.decode(text)
@@ -414,24 +330,6 @@ def _require_valid(text: str, shape: JsonObject) -> Any:
     return value
 
 
-def _refusal(body: bytes) -> ApiError:
-    """Translate the child's error; what a client can mend becomes a 400."""
-    try:
-        error = msgspec.json.decode(body, type=_ChildError).error
-    except msgspec.MsgspecError:
-        error = _ChildErrorObject(body[:200].decode(errors="replace"))
-    if error.type == "exceed_context_size_error":
-        return ApiError(
-            400,
-            f"The {error.message[:1].lower()}{error.message[1:]}.",
-            code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-            param="messages",
-        )
-    if error.type == "invalid_request_error" or "not supported" in error.message:
-        return ApiError(400, error.message, code=ErrorCode.INVALID_VALUE)
-    return ApiError(500, f"The engine failed: {error.message}", code=ErrorCode.ENGINE_FAILED, kind="server_error")
-
-
 # Starting and ending the child --------------------------------------------------------------------------
 
 
@@ -439,7 +337,7 @@ async def _handshake(process: asyncio.subprocess.Process, settings: ChildSetting
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(msgspec.json.encode(settings) + b"\n")
     await process.stdin.drain()
-    answer = msgspec.json.decode(await process.stdout.readline(), type=_ChildAnswer)
+    answer = msgspec.json.decode(await process.stdout.readline(), type=ChildAnswer)
     if not answer.url:
         raise OSError(answer.error)
     return answer.url

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -14,11 +14,9 @@ from lmwire.chat import JsonObject
 from lmwire.errors import ErrorCode
 from vtcode.messages import (
     AssistantMessage,
-    Finish,
     Message,
     ToolCall,
     ToolResult,
-    Usage,
     UserMessage,
 )
 from vtcode.providers import (
@@ -33,17 +31,16 @@ from vtcode.providers import (
     ModelNotFound,
     ProviderError,
     RateLimited,
-    ReasoningDelta,
     Rejected,
     Request,
     Stalled,
-    TextDelta,
     ToolSpec,
     Unauthorised,
     Unreachable,
     Waiting,
     not_found,
 )
+from vtcode.providers.assembly import Assembly, Chunk, ErrorObject
 from vtcode.text import visible
 
 CONNECT_TIMEOUT = 5.0
@@ -54,69 +51,11 @@ PULSE = 1.0
 MAX_ERROR = 600
 """Characters of a server's error message that are shown."""
 
-MAX_REPLY = 16 << 20
-"""Characters of one reply; more is a server gone wrong."""
-
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-# What the server sends: read leniently, since every server leaves something out -------------------------
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function = msgspec.field(default_factory=_Function)
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    finish_reason: str | None = None
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-
-
-class _Progress(msgspec.Struct):
-    total: int = 0
-    processed: int = 0
-
-
-class _ErrorObject(msgspec.Struct):
-    message: str = ""
-    code: str | int | None = None
-    type: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    prompt_progress: _Progress | None = None
-    error: _ErrorObject | str | None = None
-    model: str | None = None
-
-
 class _ErrorBody(msgspec.Struct):
-    error: _ErrorObject | str
+    error: ErrorObject | str
 
 
 class _Card(msgspec.Struct):
@@ -175,7 +114,7 @@ class OpenAIProvider:
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta]:
         body = _body(request)
-        reply = _Assembly(request.model)
+        reply = Assembly(request.model)
         try:
             async with self._client.stream("POST", f"{self.address}/chat/completions", json=body) as response:
                 if response.status_code != 200:
@@ -204,12 +143,12 @@ class OpenAIProvider:
             raise self._interrupted()
         yield Completed(reply.message())
 
-    def _read(self, data: str, reply: "_Assembly") -> list[Delta]:
+    def _read(self, data: str, reply: "Assembly") -> Sequence[Delta]:
         if data == "[DONE]":
             reply.is_ended = True
             return []
         try:
-            chunk = msgspec.json.decode(data, type=_Chunk)
+            chunk = msgspec.json.decode(data, type=Chunk)
         except msgspec.MsgspecError as error:
             raise MalformedReply(
                 f"LM Studio at {self.address} sent an event that is not a Chat Completions chunk ({error})."
@@ -352,73 +291,37 @@ def _call(call: ToolCall) -> JsonObject:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-# Reply --------------------------------------------------------------------------------------------------
+def _info(card: _Card) -> ModelInfo:
+    context = card.loaded_context_length or card.max_context_length
+    abilities = cast("list[object]", card.capabilities) if isinstance(card.capabilities, list) else None
+    return ModelInfo(
+        id=card.id,
+        is_chat=card.type not in {"embeddings", "embedding"},
+        parameters=card.parameters if isinstance(card.parameters, int) else None,
+        context_length=context if isinstance(context, int) else None,
+        is_loaded=card.state == "loaded" if isinstance(card.state, str) else None,
+        trained_for_tools=None if abilities is None else "tool_use" in abilities,
+    )
 
 
-class _Assembly:
-    """A reply while its chunks come in."""
+def _error_of(content: bytes) -> ErrorObject:
+    """Read an error body of any of the shapes in use."""
+    try:
+        error = msgspec.json.decode(content, type=_ErrorBody).error
+    except msgspec.MsgspecError:
+        return ErrorObject()
+    return ErrorObject(error) if isinstance(error, str) else error
 
-    def __init__(self, model: str) -> None:
-        self.model = model
-        self.is_ended = False
-        self.processed = 0
-        self.total = 0
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._calls: dict[int, _Call] = {}
-        self._usage = Usage()
-        self._finish = ""
-        self._size = 0
 
-    def add(self, chunk: _Chunk) -> list[Delta]:
-        """Take in one chunk, and give what of it can be shown."""
-        deltas: list[Delta] = []
-        if chunk.prompt_progress:
-            self.processed, self.total = chunk.prompt_progress.processed, chunk.prompt_progress.total
-        if chunk.usage:
-            self._usage = _usage(chunk.usage)
-        for choice in chunk.choices[:1]:
-            if choice.finish_reason:
-                self._finish, self.is_ended = choice.finish_reason, True
-            if thought := choice.delta.reasoning_content or choice.delta.reasoning:
-                self._reasoning.append(thought)
-                deltas.append(ReasoningDelta(thought))
-            if choice.delta.content:
-                self._text.append(choice.delta.content)
-                deltas.append(TextDelta(choice.delta.content))
-            for call in choice.delta.tool_calls or []:
-                self._add_call(call)
-            self._size += sum(len(delta.text) for delta in deltas if not isinstance(delta, (Waiting, Completed)))
-        if self._size > MAX_REPLY:
-            raise MalformedReply(f"The reply passed {MAX_REPLY >> 20} million characters without an end.")
-        return deltas
+def _tells_overflow(message: str) -> bool:
+    said = message.lower()
+    return "context" in said and any(word in said for word in ("exceed", "greater than the", "too long", "overflow"))
 
-    def _add_call(self, piece: _Call) -> None:
-        # Some servers leave the index out; then an id opens a new call.
-        index = piece.index
-        if index is None:
-            index = len(self._calls) if piece.id or not self._calls else max(self._calls)
-        call = self._calls.setdefault(index, _Call(function=_Function("", "")))
-        call.id = call.id or piece.id
-        call.function.name = (call.function.name or "") + (piece.function.name or "")
-        call.function.arguments = (call.function.arguments or "") + (piece.function.arguments or "")
-        self._size += len(piece.function.arguments or "")
 
-    def message(self) -> AssistantMessage:
-        """Give the whole reply. A reply that was cut runs no call: its arguments may be half of what was meant."""
-        calls = tuple(
-            ToolCall(call.id or f"call_{index}", call.function.name or "", call.function.arguments or "{}")
-            for index, call in sorted(self._calls.items())
-        )
-        finish = Finish.LENGTH if self._finish == "length" else Finish.TOOLS if calls else Finish.STOP
-        return AssistantMessage(
-            text="".join(self._text),
-            reasoning="".join(self._reasoning),
-            calls=() if finish is Finish.LENGTH else calls,
-            finish=finish,
-            usage=self._usage,
-            model=self.model,
-        )
+def _short(message: str) -> str:
+    text = visible(message, one_line=True).strip()
+    text = text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}…"
+    return text if not text or text[-1] in ".!?…)" else f"{text}."
 
 
 async def _paced(
@@ -451,42 +354,3 @@ async def _paced(
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
-
-
-def _usage(usage: _Usage) -> Usage:
-    details = usage.prompt_tokens_details
-    cached = details.cached_tokens if details else None
-    return Usage(*(max(0, count or 0) for count in (usage.prompt_tokens, cached, usage.completion_tokens)))
-
-
-def _info(card: _Card) -> ModelInfo:
-    context = card.loaded_context_length or card.max_context_length
-    abilities = cast("list[object]", card.capabilities) if isinstance(card.capabilities, list) else None
-    return ModelInfo(
-        id=card.id,
-        is_chat=card.type not in {"embeddings", "embedding"},
-        parameters=card.parameters if isinstance(card.parameters, int) else None,
-        context_length=context if isinstance(context, int) else None,
-        is_loaded=card.state == "loaded" if isinstance(card.state, str) else None,
-        trained_for_tools=None if abilities is None else "tool_use" in abilities,
-    )
-
-
-def _error_of(content: bytes) -> _ErrorObject:
-    """Read an error body of any of the shapes in use."""
-    try:
-        error = msgspec.json.decode(content, type=_ErrorBody).error
-    except msgspec.MsgspecError:
-        return _ErrorObject()
-    return _ErrorObject(error) if isinstance(error, str) else error
-
-
-def _tells_overflow(message: str) -> bool:
-    said = message.lower()
-    return "context" in said and any(word in said for word in ("exceed", "greater than the", "too long", "overflow"))
-
-
-def _short(message: str) -> str:
-    text = visible(message, one_line=True).strip()
-    text = text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}…"
-    return text if not text or text[-1] in ".!?…)" else f"{text}."
