@@ -1,0 +1,79 @@
+"""The real engine under chat templates of other model families."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lmserver.engines import CallPiece, Finished, ForcedCall, GenerationRequest, Piece, Sampling
+from lmserver.engines.llama import LlamaEngine
+from lmwire.chat import FunctionDefinition
+
+# Shapes of real templates, shortened: Gemma 2 refuses a system message and wants strict turns, Llama 3 has headers,
+# Qwen 2.5 brings its own tools.
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}"
+    "{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
+)
+LLAMA = (
+    "{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + "
+    "message['content'] | trim + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+QWEN = (
+    "{%- if tools %}{{- '<|im_start|>system\nTools:\n' }}{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}"
+    '{{- \'\nAnswer with <tool_call>\n{"name": ..., "arguments": ...}\n</tool_call><|im_end|>\n\' }}{%- endif %}'
+    "{%- for message in messages %}{%- if message.role == 'assistant' and message.tool_calls %}"
+    "{{- '<|im_start|>assistant' }}{%- for tool_call in message.tool_calls %}{{- '\n<tool_call>\n{\"name\": \"' "
+    '+ tool_call.function.name + \'", "arguments": \' + (tool_call.function.arguments | tojson) + '
+    "'}\n</tool_call>' }}{%- endfor %}{{- '<|im_end|>\n' }}{%- elif message.role == 'tool' %}"
+    "{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}{%- else %}"
+    "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{%- endif %}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
+)
+READ = FunctionDefinition(
+    "read_file", "Read a file.", {"type": "object", "properties": {"path": {"enum": ["a.txt"]}}, "required": ["path"]}
+)
+TOOL = {"type": "function", "function": {"name": READ.name, "description": "Read.", "parameters": READ.parameters}}
+CALL = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "a.txt"}'}}
+CONVERSATION = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "What does a.txt say?"},
+    {"role": "assistant", "content": "", "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "c1", "content": "pear"},
+]
+
+
+def run(models: Path, template: str, *requests: GenerationRequest) -> list[list[Piece]]:
+    async def all_of_them() -> list[list[Piece]]:
+        path = next(models.glob("**/*.gguf"))
+        engine = await LlamaEngine.load(path, template, context_length=2048, parallel=1, threads=1)
+        try:
+            return [[piece async for piece in engine.generate(request)] for request in requests]
+        finally:
+            await engine.close()
+
+    return asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize("template", [GEMMA, LLAMA, QWEN, ""], ids=["gemma", "llama", "qwen", "none"])
+def test_a_forced_call_is_valid_and_a_tool_conversation_goes_on(models: Path, template: str) -> None:
+    base = GenerationRequest(messages=CONVERSATION[:2], tools=[TOOL], sampling=Sampling(temperature=0), max_tokens=64)
+    forced = msgspec.structs.replace(base, constraint=ForcedCall((READ,)))
+    answer = msgspec.structs.replace(base, messages=CONVERSATION, max_tokens=4)
+
+    called, answered = run(models, template, forced, answer)
+
+    first, second, end = called[-3:]
+    assert isinstance(first, CallPiece) and first.name == "read_file" and first.id
+    assert isinstance(second, CallPiece) and msgspec.json.decode(second.arguments) == {"path": "a.txt"}
+    assert isinstance(end, Finished) and end.reason == "tool_calls"
+    assert isinstance(answered[-1], Finished)
+    # The second prompt begins with the first, call included, so most of it was in the cache.
+    details = answered[-1].usage.prompt_tokens_details
+    assert details is not None and details.cached_tokens >= end.usage.prompt_tokens - 2
