@@ -77,3 +77,34 @@ def test_a_forced_call_is_valid_and_a_tool_conversation_goes_on(models: Path, te
     # The second prompt begins with the first, call included, so most of it was in the cache.
     details = answered[-1].usage.prompt_tokens_details
     assert details is not None and details.cached_tokens >= end.usage.prompt_tokens - 2
+
+
+def test_a_call_of_the_models_own_is_parsed_unless_calls_are_not_wanted(models: Path) -> None:
+    # Even a model that knows no tools repeats what it did four times.
+    ask = {"role": "user", "content": "Call read_file."}
+    again = [*[ask, {"role": "assistant", "content": "", "tool_calls": [CALL]}] * 4, ask]
+    base = GenerationRequest(messages=again, tools=[TOOL], sampling=Sampling(temperature=0), max_tokens=60)
+
+    called, said = run(models, "", base, msgspec.structs.replace(base, may_call=False))
+
+    pieces = [piece for piece in called if isinstance(piece, CallPiece)]
+    assert pieces[0].name == "read_file"
+    assert msgspec.json.decode("".join(piece.arguments for piece in pieces)) == {"path": "a.txt"}
+    assert len(pieces) > 3, "arguments come piece by piece"
+    assert not any(isinstance(piece, CallPiece) for piece in said)
+    ends = [pieces[-1] for pieces in (called, said)]
+    assert [end.reason for end in ends if isinstance(end, Finished)][0] == "tool_calls"
+    assert len({end.usage.prompt_tokens for end in ends if isinstance(end, Finished)}) == 1, "one prompt for both"
+
+
+def test_a_call_that_the_limit_cuts_says_length(models: Path) -> None:
+    request = GenerationRequest(
+        messages=CONVERSATION[:2],
+        tools=[TOOL],
+        constraint=ForcedCall((READ,)),
+        sampling=Sampling(temperature=0),
+        max_tokens=3,
+    )
+    (pieces,) = run(models, "", request)
+    assert isinstance(pieces[-1], Finished) and pieces[-1].reason == "length"
+    assert not any(isinstance(piece, CallPiece) for piece in pieces)

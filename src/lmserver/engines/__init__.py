@@ -50,6 +50,8 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[JsonObject]
     """Chat Completions messages as plain JSON, roles and arguments already made regular."""
     tools: list[JsonObject] = []
+    may_call: bool = True
+    """Whether the reply may call the tools, or only sees them in the prompt."""
     parallel_calls: bool = True
     constraint: Constraint = None
     sampling: Sampling = Sampling()

@@ -66,8 +66,11 @@ class _Attempt(msgspec.Struct):
 class LlamaEngine:
     """A loaded GGUF model; made by `load`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, settings: ChildSettings, url: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, drain: asyncio.Task[None], settings: ChildSettings, url: str
+    ) -> None:
         self._process = process
+        self._drain = drain
         self._settings = settings
         self._client = httpx2.AsyncClient(
             base_url=url,
@@ -132,11 +135,7 @@ class LlamaEngine:
                     param="model",
                 ) from error
             raise
-        engine = cls(process, settings, url)
-        engine._drain = drain
-        return engine
-
-    _drain: asyncio.Task[None]
+        return cls(process, drain, settings, url)
 
     @property
     def context_length(self) -> int:
@@ -176,21 +175,28 @@ class LlamaEngine:
             **extra,
         }
         if request.tools:
-            body |= {"tools": request.tools, "parallel_tool_calls": request.parallel_calls}
+            body |= {
+                "tools": request.tools,
+                # The prompt holds the tools either way, so that the cached prefix is the same.
+                "tool_choice": "auto" if request.may_call else "none",
+                "parallel_tool_calls": request.parallel_calls,
+            }
         reason, usage = "", Usage()
         called: set[int] = set()
-        async for chunk in self._stream("/v1/chat/completions", body, request):
-            if progress := chunk.prompt_progress:
-                yield Progress(progress.total, progress.cache, progress.processed)
-            if chunk.usage:
-                usage = usage_of(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, cached_of(chunk.usage))
-            for choice in chunk.choices:
-                reason = choice.finish_reason or reason
-                for piece in pieces_of(choice.delta, called):
-                    yield piece
+        async with contextlib.aclosing(self._stream("/v1/chat/completions", body, request)) as chunks:
+            async for chunk in chunks:
+                if progress := chunk.prompt_progress:
+                    yield Progress(progress.total, progress.cache, progress.processed)
+                if chunk.usage:
+                    usage = usage_of(chunk.usage.prompt_tokens, chunk.usage.completion_tokens, cached_of(chunk.usage))
+                for choice in chunk.choices:
+                    reason = choice.finish_reason or reason
+                    for piece in pieces_of(choice.delta, called):
+                        yield piece
         if not reason:
             raise await self._ended("closed its stream before the reply was finished")
-        yield Finished("tool_calls" if called else "length" if reason == "length" else "stop", usage)
+        # A call that the limit cut is no call.
+        yield Finished("length" if reason == "length" else "tool_calls" if called else "stop", usage)
 
     async def _json(self, request: GenerationRequest, constraint: JsonReply) -> AsyncGenerator[Piece]:
         written: list[str] = []
@@ -217,8 +223,9 @@ class LlamaEngine:
         for short in (False, True):
             shape = schema.call_schema(forced.functions, short=short)
             attempt = _Attempt()
-            async for progress in self._complete(prompt, shape, request, attempt):
-                yield progress
+            async with contextlib.aclosing(self._complete(prompt, shape, request, attempt)) as progresses:
+                async for progress in progresses:
+                    yield progress
             spent += attempt.usage.completion_tokens
             if not attempt.was_cut:
                 break
@@ -255,14 +262,15 @@ class LlamaEngine:
             "grammar": schema.grammar(shape),
         }
         ended = False
-        async for chunk in self._stream("/completion", body, request):
-            if progress := chunk.prompt_progress:
-                yield Progress(progress.total, progress.cache, progress.processed)
-            attempt.text += chunk.content
-            if chunk.stop:
-                ended = True
-                attempt.was_cut = chunk.stop_type == "limit"
-                attempt.usage = usage_of(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
+        async with contextlib.aclosing(self._stream("/completion", body, request)) as chunks:
+            async for chunk in chunks:
+                if progress := chunk.prompt_progress:
+                    yield Progress(progress.total, progress.cache, progress.processed)
+                attempt.text += chunk.content
+                if chunk.stop:
+                    ended = True
+                    attempt.was_cut = chunk.stop_type == "limit"
+                    attempt.usage = usage_of(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
         if not ended:
             raise await self._ended("closed its stream before the call was finished")
 

@@ -73,16 +73,27 @@ def generation(asked: chat.ChatRequest, output_limit: int) -> GenerationRequest:
         if asked.tool_choice != "none":
             raise _unsupported("response_format", "JSON and tools that may be called do not go together yet")
         functions = []
-    thinking: JsonObject = {"enable_thinking": False} if asked.reasoning_effort == "none" else {}
     return GenerationRequest(
         messages=[_message(message) for message in asked.messages],
         tools=[_tool(function) for function in functions],
+        may_call=asked.tool_choice != "none",
         parallel_calls=asked.parallel_tool_calls is not False,
         constraint=constraint,
         sampling=_sampling(asked),
         max_tokens=asked_for if asked_for and asked_for > 0 else output_limit,
-        template_arguments=thinking,
+        template_arguments=_thinking(asked.reasoning_effort),
     )
+
+
+def _thinking(effort: str | None) -> JsonObject:
+    """Translate the effort into the variables that chat templates of thinking models look at."""
+    match effort:
+        case None:
+            return {}
+        case "none":
+            return {"enable_thinking": False}
+        case _:
+            return {"enable_thinking": True, "reasoning_effort": effort}
 
 
 def _refuse_unsupported(asked: chat.ChatRequest) -> None:
