@@ -93,7 +93,7 @@ def test_a_call_of_the_models_own_is_parsed_unless_calls_are_not_wanted(models: 
     assert len(pieces) > 3, "arguments come piece by piece"
     assert not any(isinstance(piece, CallPiece) for piece in said)
     ends = [pieces[-1] for pieces in (called, said)]
-    assert [end.reason for end in ends if isinstance(end, Finished)][0] == "tool_calls"
+    assert next(end.reason for end in ends if isinstance(end, Finished)) == "tool_calls"
     assert len({end.usage.prompt_tokens for end in ends if isinstance(end, Finished)}) == 1, "one prompt for both"
 
 
