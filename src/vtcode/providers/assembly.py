@@ -115,15 +115,17 @@ class Assembly:
 
     def message(self) -> AssistantMessage:
         """Give the whole reply. A reply that was cut runs no call: its arguments may be half of what was meant."""
-        calls = tuple(
-            ToolCall(call.id or f"call_{index}", call.function.name or "", call.function.arguments or "{}")
-            for index, call in sorted(self._calls.items())
-        )
+        calls: list[ToolCall] = []
+        for index, call in sorted(self._calls.items()):
+            # An id that is missing or taken would leave a result without its call.
+            is_fresh = call.id and all(call.id != other.id for other in calls)
+            name, arguments = call.function.name or "", call.function.arguments or "{}"
+            calls.append(ToolCall(call.id if call.id and is_fresh else f"call_{index}", name, arguments))
         finish = Finish.LENGTH if self._finish == "length" else Finish.TOOLS if calls else Finish.STOP
         return AssistantMessage(
             text="".join(self._text),
             reasoning="".join(self._reasoning),
-            calls=() if finish is Finish.LENGTH else calls,
+            calls=() if finish is Finish.LENGTH else tuple(calls),
             finish=finish,
             usage=self._usage,
             model=self.model,
