@@ -10,9 +10,13 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"lmstudio {__version__}")
         return
-    from lmserver.cli import run
+    try:
+        from lmserver.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # Ctrl-C while all is still being imported.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

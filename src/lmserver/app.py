@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from lmserver.errors import ApiError, answer
-from lmserver.guard import Guard
+from lmserver.errors import ApiError
+from lmserver.guard import Guard, answer
 from lmserver.routes.chat import ClientLeft, chat_completions
 from lmserver.routes.models import list_models, show_model
 from lmserver.service import Service

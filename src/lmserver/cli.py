@@ -209,8 +209,13 @@ def _scaled(number: float, step: int, units: str) -> str:
 
 
 def _start(options: argparse.Namespace) -> int:
-    # The server is the one heavy mode: the other commands stay quick without its imports.
-    from lmserver.serve import ServerOptions, serve
+    # The server is the one heavy mode, and the one that needs the extra.
+    try:
+        from lmserver.serve import ServerOptions, serve
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"The server needs {error.name}, which is not installed. Install it with `pip install 'vtcode[server]'`."
+        ) from error
 
     return serve(
         ServerOptions(

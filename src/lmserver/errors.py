@@ -1,11 +1,8 @@
 """What goes wrong: with models on disk (`ModelError`), and with a request (`ApiError`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import msgspec
-from starlette.responses import Response
-
-from lmwire.errors import ErrorBody, ErrorCode, ErrorObject
+from lmwire.errors import ErrorCode, ErrorObject
 
 
 class ModelError(Exception):
@@ -60,9 +57,3 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.body = ErrorObject(message, kind, param, code)
-
-
-def answer(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
-    """Write the response for an error."""
-    content = msgspec.json.encode(ErrorBody(error.body))
-    return Response(content, error.status, headers, media_type="application/json")

@@ -2,14 +2,16 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmserver.errors import ApiError, answer
-from lmwire.errors import ErrorCode
+from lmserver.errors import ApiError
+from lmwire.errors import ErrorBody, ErrorCode
 
 MAX_BODY = 32 << 20
 """Bytes of a request body: far more than any context holds, and little enough to keep in memory."""
@@ -63,7 +65,7 @@ class Guard:
     def _check_origin(self, headers: dict[str, list[str]]) -> None:
         # Only browsers send an Origin, and no page is allowed yet but one that this machine itself serves.
         for origin in headers.get("origin", []):
-            if not _is_local(urlsplit(origin).netloc):
+            if not _is_local(origin.partition("://")[2]):
                 raise ApiError(
                     403, "Pages of other origins may not use this server.", code=ErrorCode.FORBIDDEN_ORIGIN
                 )
@@ -82,6 +84,12 @@ class Guard:
                 code=ErrorCode.INVALID_API_KEY,
                 kind="authentication_error",
             )
+
+
+def answer(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    """Write the response for an error."""
+    content = msgspec.json.encode(ErrorBody(error.body))
+    return Response(content, error.status, headers, media_type="application/json")
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

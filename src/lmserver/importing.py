@@ -32,6 +32,8 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
         ModelError: when a name cannot be used, or another file already has the place.
         StorageError: when there is no room, or the folder cannot be written.
     """
+    if not source.name:
+        raise ModelError(f"{str(source)!r} is not a file. Name a GGUF file.")
     names: list[str] = []
     for name in split_parts(source.name):
         try:
@@ -41,6 +43,10 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
         names.append(_checked(name))
     if not names[0].lower().endswith(".gguf"):
         raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")
+    if "mmproj" in names[0].lower():
+        raise ModelError(
+            f"{names[0]!r} is named like a projector (mmproj), which is listed with no model of its own."
+        )
     folder = root / _place(names[0], user_repo)
     for name in names:
         with storing(folder / name):

@@ -52,6 +52,11 @@ class Pool:
         await asyncio.gather(*(resident.engine.close() for resident in residents))
 
     async def _resident(self, name: str, load: Loader) -> _Resident:
+        resident = self._residents.get(name)
+        if resident is not None and resident.engine.is_alive:
+            # The newest is the last; and nobody waits here for the load of another model.
+            self._residents[name] = self._residents.pop(name)
+            return resident
         # One load at a time: two at once would both measure the same free memory.
         async with self._loading:
             resident = self._residents.pop(name, None)

@@ -34,7 +34,11 @@ _GUIDANCE = {
     "coerce_one_of": True,
     "lenient": True,
 }
-_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]")
+_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!]|P=)|\\[1-9]")
+_IGNORED = frozenset(
+    {"not", "if", "then", "else", "contains", "minContains", "maxContains", "propertyNames", "uniqueItems"}
+    | {"dependentRequired", "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties"}
+)
 _SUBSCHEMA_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _SUBSCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SUBSCHEMAS = frozenset(
@@ -43,12 +47,14 @@ _SUBSCHEMAS = frozenset(
 )
 
 
-def check(schema: JsonObject, where: str) -> None:
+def check(schema: JsonObject, where: str, *, is_promised: bool) -> None:
     """Refuse a schema that cannot be enforced.
 
     Args:
         schema: the schema as the client sent it.
         where: the request member that holds it, for the message (`tools[0].function.parameters`).
+        is_promised: whether the reply must satisfy it. Tools that a model is free to call are described by their
+            schemas and held to what the engine knows of them, as agents in use rely on.
 
     Raises:
         ApiError: 400 `unsupported_schema`, naming the keyword and its JSON pointer.
@@ -58,6 +64,9 @@ def check(schema: JsonObject, where: str) -> None:
             raise _refusal(where, pointer, "false", "accepts nothing, so no reply could satisfy it")
         if (members := _members(node)) is not None:
             _check_node(members, pointer, where)
+            _check_reference(schema, members, pointer, where)
+            if is_promised:
+                _check_enforced(members, pointer, where)
     try:
         validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -70,6 +79,9 @@ def _check_node(node: JsonObject, pointer: str, where: str) -> None:
     reference = node.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#"):
         raise _refusal(where, pointer, "$ref", "points outside the schema; only `#…` is followed")
+    for keyword in ("$dynamicRef", "$recursiveRef"):
+        if keyword in node:
+            raise _refusal(where, pointer, keyword, "is not followed; use `$ref`")
     pattern = node.get("pattern")
     if isinstance(pattern, str):
         if _LOOK_AROUND.search(pattern):
@@ -78,6 +90,40 @@ def _check_node(node: JsonObject, pointer: str, where: str) -> None:
             re.compile(pattern)
         except re.error as error:
             raise _refusal(where, pointer, "pattern", f"is not a regular expression ({error})") from error
+
+
+def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: str) -> None:
+    reference = node.get("$ref")
+    if not isinstance(reference, str):
+        return
+    target: Any = schema
+    for step in reference.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        members, elements = _members(target), _elements(target)
+        if members is not None and name in members:
+            target = members[name]
+        elif elements is not None and name.isdecimal() and int(name) < len(elements):
+            target = elements[int(name)]
+        else:
+            raise _refusal(where, pointer, "$ref", f"points to {reference}, which is not there")
+
+
+def _check_enforced(node: JsonObject, pointer: str, where: str) -> None:
+    """Refuse what the grammar compiler ignores, and what no value satisfies: both would end in a failed reply."""
+    for keyword in node:
+        if keyword in _IGNORED and node[keyword] is not False:
+            raise _refusal(where, pointer, keyword, "is not known to the grammar compiler")
+    for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
+        bounds = node.get(low), node.get(high)
+        if isinstance(bounds[0], (int, float)) and isinstance(bounds[1], (int, float)) and bounds[0] > bounds[1]:
+            raise _refusal(where, pointer, low, f"is above `{high}`, so no value satisfies both")
+    if node.get("enum") == []:
+        raise _refusal(where, pointer, "enum", "is empty, so no value satisfies it")
+    if node.get("additionalProperties") is False and "patternProperties" not in node:
+        properties = _members(node.get("properties")) or {}
+        for name in _elements(node.get("required")) or []:
+            if name not in properties:
+                raise _refusal(where, pointer, "required", f"asks for {name!r}, which `additionalProperties` forbids")
 
 
 def _walk(node: Any, pointer: str, depth: int, where: str) -> Iterator[tuple[Any, str]]:

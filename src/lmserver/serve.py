@@ -22,6 +22,9 @@ from lmserver.engines.scripted import ScriptedEngine
 from lmserver.errors import ModelError
 from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
 
+GRACE = 10
+"""Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
+
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve, as the command line said it."""
@@ -85,6 +88,7 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
             lifespan="off",
             http="h11",
             ws="none",
+            timeout_graceful_shutdown=GRACE,
             h11_max_incomplete_event_size=64 << 10,
         )
     )
@@ -112,8 +116,8 @@ class _Server(uvicorn.Server):
         self.accepts.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit or sig == signal.SIGINT
         self.should_exit = True
-        self.force_exit = sig == signal.SIGINT
         # Requests that the end cuts off would each leave a trace, as if something had gone wrong.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
@@ -184,6 +188,7 @@ def _banner(options: ServerOptions, service: Service, url: str) -> None:
         "",
         f"Models: {names or f'none yet; get one with `lmstudio get` (the default is {DEFAULT_MODEL})'}",
     ]
+    lines += [f"Unusable: {file.name}: {file.reason}" for file in service.broken()]
     if options.key:
         lines.append("API key: needed on every route but /health (from LMSTUDIO_API_KEY)")
     elif not _is_loopback(options.host):

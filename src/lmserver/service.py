@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET
 
-from lmserver.catalog import Catalog, Model
+from lmserver.catalog import BrokenFile, Catalog, Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
 from lmserver.engines.scripted import ScriptedEngine
@@ -122,14 +122,32 @@ class Service:
         try:
             return self._catalog.resolve(name)
         except UnknownModel as error:
-            raise ApiError(404, _not_found(error), code=ErrorCode.MODEL_NOT_FOUND, param="model") from error
+            message = _not_found(error, self._unusable(name))
+            raise ApiError(404, message, code=ErrorCode.MODEL_NOT_FOUND, param="model") from error
+
+    def broken(self) -> list[BrokenFile]:
+        """List what is in the models folder and cannot be used."""
+        return [entry for entry in self._catalog.scan() if isinstance(entry, BrokenFile)]
+
+    def _unusable(self, name: str) -> BrokenFile | None:
+        """Find the broken file that a name means: by its path, or by what its id would be."""
+        wanted = name.casefold()
+        for file in self.broken():
+            path = file.name.casefold()
+            folder = path.rpartition("/")[0]
+            names = {path, folder, folder.removesuffix("-gguf")}
+            if wanted in names | {part.rpartition("/")[2] for part in names}:
+                return file
+        return None
 
     def _chat_models(self) -> list[Model]:
         return [entry for entry in self._catalog.scan() if isinstance(entry, Model) and entry.kind == "llm"]
 
 
-def _not_found(error: UnknownModel) -> str:
+def _not_found(error: UnknownModel, broken: BrokenFile | None) -> str:
     names = [*error.known]
+    if broken is not None:
+        return f"{broken.name} is there, but cannot be used: {broken.reason}. Replace or remove it."
     if not names:
         return "There is no model here yet. Get one with `lmstudio get`, or `lmstudio import FILE.gguf`."
     near = f" Did you mean {' or '.join(error.near)}?" if error.near else ""

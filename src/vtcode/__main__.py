@@ -10,9 +10,13 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"vtcode {__version__}")
         return
-    from vtcode.cli import run
+    try:
+        from vtcode.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # Ctrl-C while all is still being imported.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

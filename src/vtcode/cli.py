@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import errno
+import io
 import os
 import signal
 import sys
@@ -31,10 +33,11 @@ exit status:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one mode and return its exit status."""
+    _mend_streams()
     options = _parser().parse_args(arguments)
-    root = Path(options.workspace or os.getcwd())
-    if not root.is_dir():
-        print(f"vtcode: the workspace {root} is not a folder", file=sys.stderr)
+    root = Path(options.workspace or os.curdir)
+    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
+        print(f"vtcode: the workspace {root} is not a folder that can be read", file=sys.stderr)
         return 2
     try:
         settings = load(root, os.environ, _flags(options))
@@ -50,6 +53,22 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of our output (`| head`) left; what it wanted, it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("vtcode: the output could not be written: there is no room left", file=sys.stderr)
+        return 1
+
+
+def _mend_streams() -> None:
+    """Make the three standard streams usable, whatever they were left as: closed, or unable to show a letter."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 async def _until_told_to_end(mode: Coroutine[None, None, int]) -> int:
@@ -63,7 +82,9 @@ async def _until_told_to_end(mode: Coroutine[None, None, int]) -> int:
         task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
+        # `nohup` starts programs with the hang-up ignored, and means it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
         return await mode
     except asyncio.CancelledError:
@@ -135,7 +156,6 @@ def _mode(options: argparse.Namespace, settings: Settings, root: Path) -> Corout
             settings,
             workspace,
             state_folder(os.environ),
-            first=None,
             full_auto=options.full_auto,
             embedded=options.embedded,
         )
@@ -156,4 +176,8 @@ def _mode(options: argparse.Namespace, settings: Settings, root: Path) -> Corout
 
 
 def _with_input(word: str) -> str:
-    return sys.stdin.read() if word == "-" else word
+    """Take a word of the task, or standard input for `-`; what is not UTF-8 is shown as such, and not sent."""
+    if word != "-":
+        return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    source = getattr(sys.stdin, "buffer", None)
+    return source.read().decode("utf-8", "replace") if source is not None else sys.stdin.read()

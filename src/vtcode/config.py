@@ -17,6 +17,7 @@ __all__ = ["ConfigError", "Settings", "load"]
 DEFAULT_BASE_URL: Final = "http://localhost:1234/v1"
 
 _SHELL: Final = "run_terminal_cmd"
+_STRICTNESS: Final = {Policy.ALLOW: 0, Policy.PROMPT: 1, Policy.DENY: 2}
 _FLAGS: Final = {name: f"--{name.replace('_', '-')}" for name in AGENT_KEYS} | {"default_model": "--model"}
 
 
@@ -161,14 +162,16 @@ def _merged(below: Policies, layer: _Layer, warnings: list[str]) -> Policies:
 
 
 def _tightened(below: Policies, layer: _Layer, by_tool: dict[str, Policy], warnings: list[str]) -> Policy | None:
-    """Drop from a workspace's policies what would lift the user's own deny; return the default that is left."""
+    """Drop from a workspace's policies what would loosen what the user wrote; return the default that is left."""
     for name, policy in layer.checked.policies.items():
-        if policy is not Policy.DENY and judge(below, name).policy is Policy.DENY:
+        yours = judge(below, name).policy
+        is_written = name in below.by_tool or below.default is not None
+        if is_written and _STRICTNESS[policy] < _STRICTNESS[yours]:
             del by_tool[name]
-            warnings.append(_ignored(layer, f"tools.policies.{name}", policy, "you deny it"))
+            warnings.append(_ignored(layer, f"tools.policies.{name}", policy, f'yours is "{yours}"'))
     default = layer.checked.default_policy
-    if default not in (None, Policy.DENY) and below.default is Policy.DENY:
-        warnings.append(_ignored(layer, "tools.default_policy", default, "yours is deny"))
+    if default is not None and below.default is not None and _STRICTNESS[default] < _STRICTNESS[below.default]:
+        warnings.append(_ignored(layer, "tools.default_policy", default, f'yours is "{below.default}"'))
         return None
     return default
 

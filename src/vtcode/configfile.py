@@ -96,6 +96,9 @@ def read_table(path: Path, label: str) -> tuple[Source, Table]:
         return Source(label, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax(label, str(error))) from error
+    except ValueError as error:
+        # tomllib lets Python's own limit on the digits of a number through.
+        raise ConfigError(f"{label}: not valid TOML ({visible(str(error), one_line=True)[:100]}).") from error
     except RecursionError as error:
         raise ConfigError(f"{label} is nested too deeply. A setting is at most two tables deep.") from error
 
@@ -164,10 +167,18 @@ def _check_names(
     A mistyped name must not pass with a warning: it may be the one that forbids something.
     """
     names = {name.casefold(): name for name in known}
+    # In [tools] nearly everything is about what is allowed: "policy" is taken for "policies".
+    cutoff = 0.65 if path == ("tools",) else 0.8
     for name in table:
         if name in names.values():
             continue
-        close = difflib.get_close_matches(name.casefold().replace("-", "_"), names, n=1, cutoff=0.8)
+        # A policy in the wrong table would forbid nothing.
+        if path != ("tools", "policies") and (name in BUILT_IN or table[name] in tuple(Policy)):
+            place = "[tools]" if name == "default_policy" else "[tools.policies]"
+            raise source.error((*path, name), f"is a policy in the wrong place. Put it under {place}.")
+        if not path and name in {"policies", "default_policy"}:
+            raise source.error((name,), f"is not known at the top. Put it under [tools], as [tools.{name}].")
+        close = difflib.get_close_matches(name.casefold().replace("-", "_"), names, n=1, cutoff=cutoff)
         if close and name not in known_elsewhere:
             raise source.error((*path, name), f"is not known. Did you mean {names[close[0]]}?")
         where = visible(".".join((*path, name)), one_line=True)[:200]

@@ -28,15 +28,19 @@ class Console:
         self._quiet = quiet
         self._at_line_start = True
         self._status_shown = False
-        self._is_terminal = sys.stderr.isatty()
-        self._colours = self._is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._colours = self._is_terminal and not os.environ.get("NO_COLOR")
 
     def say(self, text: str) -> None:
         """Show one line, beside the answer."""
+        if not self._quiet:
+            self.insist(text)
+
+    def insist(self, text: str) -> None:
+        """Show what nobody may miss: what a question is about, and what is not as the user may think."""
         self._clear_status()
         self._end_line()
-        if not self._quiet:
-            print(self._dim(visible(text)), file=sys.stderr, flush=True)
+        print(self._dim(visible(text)), file=sys.stderr, flush=True)
 
     def fail(self, text: str) -> None:
         """Show an error; it is never silenced."""
@@ -130,9 +134,9 @@ class AskingApprover:
     async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        self._console.say(f"{call.name} asks to run ({verdict.rule}):")
+        self._console.insist(f"{call.name} asks to run ({verdict.rule}):")
         # The whole text: what is cut away could be the harmful part.
-        self._console.say(preview.text)
+        self._console.insist(preview.text)
         answer = await ask("Allow it? [y/N] ", sys.stdin, sys.stderr)
         return answer.strip().lower() in {"y", "yes"}
 

@@ -25,6 +25,11 @@ class Profile(Protocol):
         """Tell whether long tool results would only confuse this model."""
         ...
 
+    @property
+    def needs_files(self) -> bool:
+        """Tell whether requests depend on which files there are."""
+        ...
+
     def request(self, base: Request, situation: Situation) -> Request:
         """Complete `base`, which has the model and the limits, with what the model is to see."""
         ...
@@ -56,6 +61,7 @@ class FullProfile:
     """Tools as the API has them, for models that know how to call them."""
 
     is_brief = False
+    needs_files = False
 
     def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
         self._tools = tools
@@ -82,6 +88,7 @@ class PlainProfile:
     """A question and its answer."""
 
     is_brief = False
+    needs_files = False
 
     def request(self, base: Request, situation: Situation) -> Request:
         return msgspec.structs.replace(base, system=PLAIN_INSTRUCTIONS, messages=situation.messages)

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -45,8 +46,7 @@ class EmbeddedServer:
             Unreachable: when it does not come up; the sentence names its log.
         """
         key = secrets.token_hex(16)
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with log.open("wb") as errors:
+        with _opened(log) as errors:
             process = await asyncio.create_subprocess_exec(
                 *_command("server", "start", "--port", "0", "--openai", "--child"),
                 env={**environ, "LMSTUDIO_API_KEY": key},
@@ -70,6 +70,15 @@ class EmbeddedServer:
     async def stop(self) -> None:
         """End the server and its engines."""
         await _end(self._process)
+
+
+def _opened(log: Path) -> IO[bytes]:
+    """Open the log, or the null device where it cannot be written: a run does without it."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return log.open("wb")
+    except OSError:
+        return open(os.devnull, "wb")
 
 
 async def get_default_model(environ: Mapping[str, str]) -> None:

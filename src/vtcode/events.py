@@ -27,7 +27,7 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
     """The server works, and nothing can be shown yet."""
 
     seconds: float
-    """Since the request was sent."""
+    """Since the request was sent, or since something came."""
     processed: int = 0
     """Prompt tokens that the server has read, where it tells."""
     total: int = 0

@@ -32,6 +32,7 @@ class GuidedProfile:
     """
 
     is_brief = True
+    needs_files = True
 
     def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
         self._tools = tools

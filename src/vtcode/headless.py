@@ -1,7 +1,7 @@
 """`exec` and `ask`: one turn without a conversation, for terminals and scripts."""
 
 import contextlib
-import sys
+import json
 from enum import IntEnum
 
 import msgspec
@@ -43,7 +43,6 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
     """Run one turn and return the exit status."""
     console = Console(quiet=options.quiet or options.as_json)
     warn(console, settings, full_auto=options.full_auto)
-    encode = msgspec.json.Encoder().encode
     end: TurnFinished | None = None
     try:
         async with start(
@@ -59,7 +58,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
             async with contextlib.aclosing(running.agent.run_turn(Conversation(), options.text)) as turn:
                 async for event in turn:
                     if options.as_json:
-                        _print_json(encode(event), event)
+                        _print_json(event)
                     else:
                         console.show(event)
                     if isinstance(event, TurnFinished):
@@ -77,15 +76,15 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
 def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
     """Say what the user should know before a run begins."""
     for warning in settings.warnings:
-        console.say(f"warning: {warning}")
+        console.insist(f"warning: {warning}")
     if full_auto:
-        console.say("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
+        console.insist("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
 
 
-def _print_json(line: bytes, event: Event) -> None:
+def _print_json(event: Event) -> None:
     if not isinstance(event, (events.Waiting, events.TextDelta, events.ReasoningDelta)):
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+        # ASCII: the same value to a parser, and no control character for a terminal that it may be shown on.
+        print(json.dumps(msgspec.to_builtins(event)).replace("\x7f", "\\u007f"), flush=True)
 
 
 def summary(end: TurnFinished) -> str:

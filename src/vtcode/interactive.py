@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from vtcode.config import Settings
 from vtcode.console import AskingApprover, Console
@@ -26,7 +26,6 @@ async def converse(
     workspace: Workspace,
     state: Path,
     *,
-    first: str | None,
     full_auto: bool,
     embedded: bool,
 ) -> int:
@@ -34,7 +33,6 @@ async def converse(
 
     Args:
         state: the folder for the history of what was typed.
-        first: a task to begin with.
     """
     console = Console()
     warn(console, settings, full_auto=full_auto)
@@ -50,16 +48,16 @@ async def converse(
         ) as running:
             console.say(running.summary)
             console.say(HELP)
-            await _turns(running, console, state, first)
+            await _turns(running, console, state)
     except ProviderError as error:
         console.fail(str(error))
         return Exit.FAILED
     return Exit.DONE
 
 
-async def _turns(running: Running, console: Console, state: Path, first: str | None) -> None:
+async def _turns(running: Running, console: Console, state: Path) -> None:
     conversation = Conversation()
-    async for line in _lines(state, first):
+    async for line in _lines(state):
         match line:
             case "":
                 pass
@@ -74,11 +72,8 @@ async def _turns(running: Running, console: Console, state: Path, first: str | N
                 await _turn(running.agent, conversation, line, console)
 
 
-async def _lines(state: Path, first: str | None) -> AsyncIterator[str]:
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    session: PromptSession[str] = PromptSession(history=FileHistory(str(state / "history")))
-    if first:
-        yield first
+async def _lines(state: Path) -> AsyncIterator[str]:
+    session: PromptSession[str] = PromptSession(history=_history(state / "history"))
     while True:
         try:
             yield (await session.prompt_async("› ")).strip()
@@ -88,15 +83,33 @@ async def _lines(state: Path, first: str | None) -> AsyncIterator[str]:
             return
 
 
+def _history(path: Path) -> History:
+    """Keep what was typed for later sessions, where that can be written; a session does without it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.open("ab").close()
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
 async def _turn(agent: Agent, conversation: Conversation, text: str, console: Console) -> None:
     """Run one turn; Ctrl-C ends the turn and not the session."""
     turn = asyncio.create_task(_show(agent, conversation, text, console))
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, turn.cancel)
+    is_interrupted = False
+
+    def interrupt() -> None:
+        nonlocal is_interrupted
+        is_interrupted = True
+        turn.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     try:
         await turn
     except asyncio.CancelledError:
-        if not turn.cancelled():
+        # Any other cancel is meant for the whole session.
+        if not is_interrupted:
             raise
         console.say("Interrupted.")
     finally:

@@ -69,8 +69,12 @@ class Conversation:
         """Append one message."""
         self._messages.append(message)
 
-    def settle(self) -> None:
-        """Answer the calls that a cancelled turn left open."""
+    def settle(self, said: str) -> None:
+        """Bring a turn that failed or was cancelled to an end that the next one can follow.
+
+        Open calls are answered, and a user's message that got no reply gets what there was of one: many chat
+        templates refuse two messages of the user in a row.
+        """
         # Only the newest reply can have open calls. Its results stand behind it; ids may recur before it.
         answered: set[str] = set()
         for message in reversed(self._messages):
@@ -83,6 +87,7 @@ class Conversation:
                             self.add(_cancelled(call))
                     return
                 case UserMessage():
+                    self.add(AssistantMessage(text=said or "(no reply)", finish=Finish.CANCELLED))
                     return
 
 
@@ -117,16 +122,19 @@ class Agent:
         conversation.add(UserMessage(text))
         yield events.TurnStarted(text)
         try:
-            async for event in self._steps(conversation, tally):
-                yield event
+            async with contextlib.aclosing(self._steps(conversation, tally)) as steps:
+                async for event in steps:
+                    if isinstance(event, events.TextDelta):
+                        tally.said.append(event.text)
+                    yield event
         except ProviderError as error:
             tally.finish, tally.error = Finish.FAILED, str(error)
         finally:
-            conversation.settle()
+            conversation.settle("".join(tally.said))
         yield tally.finished()
 
     async def _steps(self, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
-        files = await self._list_files()
+        files = await self._list_files() if self._profile.needs_files else ()
         for step in range(1, self._settings.max_steps + 1):
             tally.steps = step
             yield events.StepStarted(step)
@@ -139,10 +147,12 @@ class Agent:
                         # In the conversation before anyone hears of it: a turn may end at any yield.
                         conversation.add(message)
                         tally.add(message)
+                        tally.said.clear()
                     yield event
             for call in message.calls:
-                async for event in self._answer(call, conversation, tally):
-                    yield event
+                async with contextlib.aclosing(self._answer(call, conversation, tally)) as answer:
+                    async for event in answer:
+                        yield event
             if not message.calls or self._profile.is_last(step):
                 return
         tally.finish = Finish.LIMIT
@@ -161,7 +171,11 @@ class Agent:
                     case Waiting(seconds=seconds, processed=processed, total=total):
                         yield events.Waiting(seconds, processed, total)
                     case Completed(message=message):
-                        yield events.MessageFinished(self._profile.read(message, situation.step))
+                        read = self._profile.read(message, situation.step)
+                        if not shows and not read.calls and read.text:
+                            # What was to be a call is none, so it is all the answer that there is.
+                            yield events.TextDelta(read.text)
+                        yield events.MessageFinished(read)
 
     async def _answer(self, call: ToolCall, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
         """Bring one call to its one result."""
@@ -178,11 +192,12 @@ class Agent:
             if isinstance(arguments, BadArguments):
                 result = _error(call, str(arguments))
             else:
-                async for event in self._run(call, tool, arguments):
-                    if isinstance(event, ToolResult):
-                        result = event
-                    else:
-                        yield event
+                async with contextlib.aclosing(self._run(call, tool, arguments)) as run:
+                    async for event in run:
+                        if isinstance(event, ToolResult):
+                            result = event
+                        else:
+                            yield event
         assert result is not None, "a call that runs ends with its result"
         conversation.add(result)
         tally.answered(result)
@@ -212,13 +227,16 @@ class _Tally:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.said: list[str] = []
+        """Text of the reply that is still coming in."""
         self.finish = Finish.STOP
         self.error = ""
         self._text = ""
         self._calls = 0
         self._denied: list[str] = []
         self._usage = Usage()
-        self._made: list[tuple[str, str]] = []
+        self._newest: tuple[str, str] | None = None
+        self._repeated = 0
         self._started = time.monotonic()
 
     def add(self, message: AssistantMessage) -> None:
@@ -227,10 +245,11 @@ class _Tally:
         self.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
 
     def repeats(self, call: ToolCall) -> int:
-        """Count how often this call was made before, word for word."""
+        """Count how often this call was made right before, word for word; another in between starts anew."""
         key = (call.name, call.arguments)
-        self._made.append(key)
-        return self._made.count(key) - 1
+        self._repeated = self._repeated + 1 if key == self._newest else 0
+        self._newest = key
+        return self._repeated
 
     def answered(self, result: ToolResult) -> None:
         self._calls += 1

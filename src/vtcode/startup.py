@@ -1,5 +1,6 @@
 """From settings to a running agent: a server found or started, a model chosen, a way to talk to it."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -16,6 +17,7 @@ from vtcode.providers import (
     ModelInfo,
     ModelNotFound,
     Provider,
+    Refused,
     Request,
     ToolSpec,
     Unreachable,
@@ -78,7 +80,7 @@ async def start(
         tools = TOOLS if with_tools else ()
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
-        level = detect(os.environ)
+        level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
         agent = Agent(
             provider,
@@ -110,8 +112,8 @@ async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say)
     stack.push_async_callback(provider.close)
     try:
         return provider, await provider.models()
-    except Unreachable:
-        if settings.base_url_is_set or not is_installed():
+    except Refused:
+        if settings.base_url_is_set or settings.api_key or not is_installed():
             raise
     say(f"Nothing answers at {settings.base_url}: starting the embedded server for this run.")
     return await _start_embedded(settings, stack, say)
@@ -127,7 +129,8 @@ async def _start_embedded(
     provider = connect(settings.provider, server.endpoint)
     stack.push_async_callback(provider.close)
     known = await provider.models()
-    if not any(model.is_chat for model in known):
+    # A model that was asked for by name is not made up for by another.
+    if settings.default_model in {None, DEFAULT_MODEL} and not any(model.is_chat for model in known):
         say(f"Getting the default model, {DEFAULT_MODEL}, once (93 MB).")
         await get_default_model(os.environ)
         known = await provider.models()
@@ -187,5 +190,6 @@ def _last_part(name: str) -> str:
 
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Give the folder for logs and other things that the program keeps for itself (XDG Base Directory)."""
-    base = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "vtcode"
+    base = Path(environ.get("XDG_STATE_HOME") or "")
+    # A relative path there is to be ignored, and could lie in the workspace.
+    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vtcode"

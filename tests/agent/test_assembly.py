@@ -47,6 +47,31 @@ def test_without_an_index_an_id_opens_a_new_call() -> None:
     assert message.calls == (ToolCall("x", "f", '{"a":1}'), ToolCall("y", "g", "{}"))
 
 
+def test_calls_that_all_say_index_0_are_told_apart_by_id() -> None:
+    message = assembled(
+        piece("f", '{"a":', index=0, id="x"), piece(None, "1}", index=0), piece("g", "{}", index=0, id="y"), END
+    )
+    assert message.calls == (ToolCall("x", "f", '{"a":1}'), ToolCall("y", "g", "{}"))
+
+
+def test_what_is_repeated_with_each_piece_is_taken_once() -> None:
+    message = assembled(piece("f", '{"a":', id="x"), piece("f", "1}", id="x"), END)
+    assert message.calls == (ToolCall("x", "f", '{"a":1}'),)
+
+
+def test_arguments_may_come_as_an_object() -> None:
+    chunk = delta(tool_calls=[{"index": 0, "id": "x", "function": {"name": "f", "arguments": {"a": 1}}}])
+    assert assembled(chunk, END).calls == (ToolCall("x", "f", '{"a":1}'),)
+
+
+def test_null_members_are_as_good_as_missing_ones() -> None:
+    empty = {"choices": [{"delta": None}]}
+    assert (
+        assembled({"choices": None}, empty, delta(tool_calls=[{"function": None}]), delta("stop", content="x")).text
+        == "x"
+    )
+
+
 @pytest.mark.parametrize("ids", [(None, None), ("same", "same"), ("", "")])
 def test_each_call_has_an_id_of_its_own(ids: tuple[str | None, str | None]) -> None:
     message = assembled(piece("f", "{}", index=0, id=ids[0]), piece("g", "{}", index=1, id=ids[1]), END)
@@ -69,6 +94,7 @@ def test_reasoning_is_kept_apart_from_text(member: str) -> None:
     [
         ({"prompt_tokens": 9, "completion_tokens": 2}, Usage(9, 0, 2)),
         ({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}}, Usage(9, 8, 2)),
+        ({"prompt_tokens": 5.0, "completion_tokens": "2"}, Usage(5, 0, 0)),
         ({"prompt_tokens": -5, "completion_tokens": None, "prompt_tokens_details": {}}, Usage()),
         (None, Usage()),
     ],

@@ -351,3 +351,34 @@ def test_no_file_brings_more_than_an_error(tmp_path_factory: pytest.TempPathFact
         load(root, {"HOME": str(root / "home")})
     except ConfigError as error:
         assert "vtcode.toml" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tools]\nwrite_file = "deny"\n',
+        'write_file = "deny"\n',
+        'default_policy = "deny"\n',
+        '[policies]\nwrite_file = "deny"\n',
+        '[tools.policy]\nwrite_file = "deny"\n',
+        '[agent]\nrun_terminal_cmd = "deny"\n',
+        f"[agent]\nmax_turns = {'9' * 5000}\n",
+    ],
+)
+def test_a_policy_in_the_wrong_place_is_an_error_and_no_warning(tmp_path: Path, text: str) -> None:
+    (tmp_path / "vtcode.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"vtcode\.toml"):
+        load(tmp_path, {"HOME": str(tmp_path / "home")})
+
+
+def test_a_workspace_never_goes_below_what_the_user_wrote(tmp_path: Path) -> None:
+    user = tmp_path / "home" / ".config" / "vtcode" / "vtcode.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text('[tools.policies]\nread_file = "prompt"\nwrite_file = "prompt"\n')
+    (tmp_path / "vtcode.toml").write_text(
+        '[tools.policies]\nread_file = "allow"\nwrite_file = "deny"\nedit_file = "allow"\n'
+    )
+    settings = load(tmp_path, {"HOME": str(tmp_path / "home")})
+    verdicts = {name: judge(settings.policies, name).policy for name in ("read_file", "write_file", "edit_file")}
+    assert verdicts == {"read_file": Policy.PROMPT, "write_file": Policy.DENY, "edit_file": Policy.ALLOW}
+    assert len(settings.warnings) == 1 and "read_file" in settings.warnings[0]

@@ -1,5 +1,6 @@
 """`vtcode` alone, in a real terminal (a pty), and the approval questions there."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,9 +111,8 @@ def test_ctrl_c_interrupts_the_turn_and_not_the_session(home: Path) -> None:
         t.sendintr()
         t.expect("Interrupted")
         t.sendline("still there?")
-        t.expect("word")
-        t.sendintr()
-        t.expect("Interrupted")
+        t.expect("Here again.")
+        t.expect("done")
         t.sendline("/exit")
         t.expect(pexpect.EOF)
         t.wait()
@@ -123,3 +123,25 @@ def test_no_color_is_honoured(home: Path) -> None:
     with bench(home, says("plain")) as b, terminal(b, "exec", "go") as t:
         t.expect(pexpect.EOF)
         assert "\x1b[3" not in str(t.before)
+
+
+def test_sigterm_ends_the_session_in_the_middle_of_a_turn(home: Path) -> None:
+    with bench(home, {"text": "word " * 200, "delay": 0.1}) as b, terminal(b) as t:
+        t.expect("Ctrl-D")
+        t.sendline("talk")
+        t.expect("word word")
+        t.kill(signal.SIGTERM)
+        t.expect(pexpect.EOF)
+        t.wait()
+        assert t.exitstatus == 143
+
+
+def test_a_quiet_run_still_shows_what_it_asks_about(home: Path) -> None:
+    with (
+        bench(home, call("run_terminal_cmd", command="touch made"), says("ok")) as b,
+        terminal(b, "exec", "-q", "go") as t,
+    ):
+        t.expect("Allow it")
+        assert "touch made" in str(t.before)
+        t.sendline("n")
+        t.expect(pexpect.EOF)

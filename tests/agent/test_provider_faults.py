@@ -45,11 +45,12 @@ def test_model_not_found_names_the_models_there_are(home: Path) -> None:
     assert all(word in ended.stderr for word in ("llama", "qwen", "gemma", "--model"))
 
 
-def test_a_model_that_goes_away_is_a_404_that_names_the_rest(home: Path) -> None:
-    gone = response(404, b'{"error":{"message":"no such model","code":"model_not_found"}}')
-    with fault_server(gone, listing=models("m")) as server:
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_model_that_is_listed_and_refused_is_refused_in_the_servers_words(home: Path, status: int) -> None:
+    refusal = response(status, b'{"error":{"message":"m is being removed","code":"model_not_found"}}')
+    with fault_server(refusal, listing=models("m")) as server:
         ended, _ = ask(home, server.url)
-    assert ended.returncode == 1 and "404" in ended.stderr
+    assert ended.returncode == 1 and "m is being removed" in ended.stderr and "/v1." not in ended.stderr
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])
@@ -102,6 +103,8 @@ def test_a_rejected_tool_payload_points_to_the_servers_log(home: Path) -> None:
         (response(500, b"<html>oh no</html>", "text/html"), "500"),
         (response(429, b'{"error":{"message":"queue full"}}'), "429"),
         (response(400, b'{"error":{"message":"x","code":"context_length_exceeded"}}'), "context"),
+        (STREAM_HEAD + b"data: [DONE]\n\n", "broke off"),
+        (response(200, b"junk", "text/event-stream", "content-encoding: gzip\r\n"), "broke off"),
         (b"HTTP/1.1 200 OK\r\n", "broke off"),
         (b"\x16\x03\x01 not http at all", "broke off"),
     ],
@@ -121,6 +124,41 @@ def test_silence_is_given_up_after_the_configured_time(home: Path) -> None:
     assert ended.returncode == 1
     assert "sent nothing for 2 seconds" in ended.stderr and "smaller model" in ended.stderr
     assert seconds < 10
+
+
+def test_silence_before_the_first_byte_is_given_up_as_well(home: Path) -> None:
+    (home / "vtcode.toml").write_text("[agent]\nstall_timeout_secs = 2\n")
+    with fault_server(b"", hang=30) as server:
+        ended, seconds = ask(home, server.url)
+    assert ended.returncode == 1
+    assert "sent nothing for 2 seconds" in ended.stderr
+    assert seconds < 10
+
+
+def test_the_end_marker_ends_a_stream_whose_connection_stays_open(home: Path) -> None:
+    with fault_server(STREAM_HEAD + text("fine", "stop") + b"data: [DONE]\n\n", hang=30) as server:
+        ended, seconds = ask(home, server.url)
+    assert ended.returncode == 0 and ended.stdout == "fine\n" and seconds < 5
+
+
+def test_blocks_that_say_nothing_are_passed_over(home: Path) -> None:
+    quiet = b": comment\n\nretry: 3000\n\nevent: ping\n\nid: 1\n\ndata:\n\n"
+    with fault_server(STREAM_HEAD + quiet + text("fine", "stop") + quiet) as server:
+        ended, _ = ask(home, server.url)
+    assert ended.returncode == 0 and ended.stdout == "fine\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'{"object":"error","message":"auto tool choice requires a flag"}', "auto tool choice"),
+        (b'{"detail":"Not here"}', "Not here"),
+        (b'{"error":"plain"}', "plain"),
+    ],
+)
+def test_the_servers_reason_is_found_in_other_shapes_too(home: Path, body: bytes, word: str) -> None:
+    with fault_server(response(400, body)) as server:
+        assert word in ask(home, server.url)[0].stderr
 
 
 def test_a_stream_that_ends_with_its_marker_is_an_answer(home: Path) -> None:

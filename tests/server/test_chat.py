@@ -127,8 +127,9 @@ def test_a_forced_call_ends_even_when_the_model_repeats_itself(client: openai.Op
         tool_choice="required",
         temperature=0,
         frequency_penalty=-2,
-        max_tokens=150,
+        max_tokens=400,
     )
+    assert reply.usage is not None and reply.usage.completion_tokens <= 400
     (call,) = reply.choices[0].message.tool_calls or []
     assert call.type == "function" and json.loads(call.function.arguments)["command"]
 

@@ -221,8 +221,9 @@ def test_broken_files_are_explained_and_never_served(models: Path, home: Path) -
     with running_server(environment, home / "log") as server:
         names = [entry["id"] for entry in httpx2.get(f"{server.url}/models").json()["data"]]
         assert names == ["good"]
-        answer = httpx2.post(f"{server.url}/chat/completions", json=LONG | {"model": "cut"})
-        assert answer.status_code == 404
+        for name in ("cut", "someone/cut", "someone/cut/model.gguf"):
+            answer = httpx2.post(f"{server.url}/chat/completions", json=LONG | {"model": name})
+            assert answer.status_code == 404 and "truncated" in answer.json()["error"]["message"]
 
 
 def test_a_model_that_fails_to_load_is_an_error_and_the_server_stays(models: Path, home: Path) -> None:

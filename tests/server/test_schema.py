@@ -1,5 +1,7 @@
 """Schemas: what is refused, and what the grammar and the validator are given."""
 
+import re
+
 import pytest
 
 from lmserver import schema
@@ -59,9 +61,45 @@ def test_a_schema_that_nests_without_end_is_refused() -> None:
     for _ in range(5_000):
         deep = {"type": "array", "items": deep}
     with pytest.raises(ApiError, match="deeper"):
-        schema.check(deep, "x")
+        schema.check(deep, "x", is_promised=False)
 
 
 def test_the_refusal_says_where() -> None:
     with pytest.raises(ApiError, match=r"`pattern` at #/properties/a/anyOf/1"):
-        schema.check({"properties": {"a": {"anyOf": [{}, {"pattern": "(?!x)"}]}}}, "x")
+        schema.check({"properties": {"a": {"anyOf": [{}, {"pattern": "(?!x)"}]}}}, "x", is_promised=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "keyword"),
+    [
+        ({"if": {}, "then": {}}, "if"),
+        ({"type": "array", "contains": {}}, "contains"),
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"propertyNames": {}}, "propertyNames"),
+        ({"not": {}}, "not"),
+        ({"minimum": 2, "maximum": 1}, "minimum"),
+        ({"enum": []}, "enum"),
+        ({"type": "object", "properties": {}, "required": ["a"], "additionalProperties": False}, "required"),
+    ],
+)
+def test_what_a_promised_reply_could_not_keep_is_refused_by_keyword(given: dict[str, object], keyword: str) -> None:
+    schema.check({"properties": {"a": given}}, "x", is_promised=False)
+    with pytest.raises(ApiError, match=f"`{keyword}` at #/properties/a"):
+        schema.check({"properties": {"a": given}}, "x", is_promised=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "keyword"),
+    [
+        ({"$ref": "#/$defs/missing"}, "$ref"),
+        ({"$dynamicRef": "#x"}, "$dynamicRef"),
+        ({"type": "string", "pattern": "(?P<x>a)(?P=x)"}, "pattern"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_in_any_case(given: dict[str, object], keyword: str) -> None:
+    with pytest.raises(ApiError, match=re.escape(f"`{keyword}`")):
+        schema.check({"properties": {"a": given}}, "x", is_promised=False)
+
+
+def test_references_with_escapes_are_followed() -> None:
+    schema.check({"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "string"}}}, "x", is_promised=True)

@@ -58,8 +58,12 @@ MAX_LOG_LINE = 4096
 class _Attempt(msgspec.Struct):
     """What a raw completion came to: its text, and how it ended."""
 
+    budget: int
+    """Tokens that it may take."""
     text: str = ""
     was_cut: bool = False
+    is_looping: bool = False
+    """Whether it was stopped since it only repeated itself."""
     usage: Usage = Usage()
 
 
@@ -219,18 +223,19 @@ class LlamaEngine:
         """Write one call under a grammar; llama.cpp's own `required` lets free text run on before the call."""
         prompt = await self._render(request) + call_opening(self._settings.chat_template)
         spent = 0
-        attempt = _Attempt()
+        attempt = _Attempt(budget=request.max_tokens)
         for short in (False, True):
             shape = schema.call_schema(forced.functions, short=short)
-            attempt = _Attempt()
+            attempt = _Attempt(budget=request.max_tokens - spent)
             async with contextlib.aclosing(self._complete(prompt, shape, request, attempt)) as progresses:
                 async for progress in progresses:
                     yield progress
             spent += attempt.usage.completion_tokens
-            if not attempt.was_cut:
+            # Only a model that repeats itself is helped by a second attempt, with short strings.
+            if not attempt.is_looping:
                 break
         usage = usage_of(attempt.usage.prompt_tokens, spent, cached_of(attempt.usage))
-        if attempt.was_cut:
+        if attempt.was_cut or attempt.is_looping:
             yield Finished("length", usage)
             return
         # A short attempt obeys the plain shape too, so that is the one to check.
@@ -258,15 +263,21 @@ class LlamaEngine:
     ) -> AsyncGenerator[Progress]:
         body: JsonObject = {
             "prompt": prompt,
-            "n_predict": request.max_tokens,
+            "n_predict": attempt.budget,
             "grammar": schema.grammar(shape),
         }
-        ended = False
+        ended, written, prompt_tokens = False, 0, 0
         async with contextlib.aclosing(self._stream("/completion", body, request)) as chunks:
             async for chunk in chunks:
                 if progress := chunk.prompt_progress:
                     yield Progress(progress.total, progress.cache, progress.processed)
                 attempt.text += chunk.content
+                written += bool(chunk.content)
+                prompt_tokens = chunk.tokens_evaluated or prompt_tokens
+                if not chunk.stop and written % 16 == 0 and repeats_itself(attempt.text):
+                    ended = attempt.is_looping = True
+                    attempt.usage = usage_of(prompt_tokens, written, 0)
+                    break
                 if chunk.stop:
                     ended = True
                     attempt.was_cut = chunk.stop_type == "limit"
@@ -320,6 +331,12 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """For files that carry no template: the format that most small models saw."""
+
+
+def repeats_itself(text: str, tail: int = 160, longest: int = 40) -> bool:
+    """Tell whether the last `tail` characters are one piece of at most `longest` over and over."""
+    end = text[-tail:]
+    return len(end) == tail and any(end[period:] == end[:-period] for period in range(1, longest + 1))
 
 
 def _require_valid(text: str, shape: JsonObject) -> Any:

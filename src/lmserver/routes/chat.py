@@ -64,9 +64,13 @@ def generation(asked: chat.ChatRequest, output_limit: int) -> GenerationRequest:
         ApiError: 400 for what cannot have its effect, naming the parameter.
     """
     _refuse_unsupported(asked)
-    functions = [tool.function for tool in asked.tools or [] if tool.type == "function" and tool.function is not None]
-    for index, function in enumerate(functions):
-        schema.check(schema.parameters_of(function), f"tools[{index}].function.parameters")
+    is_forced = isinstance(asked.tool_choice, chat.NamedToolChoice) or asked.tool_choice == "required"
+    functions: list[chat.FunctionDefinition] = []
+    for index, tool in enumerate(asked.tools or []):
+        if tool.type == "function" and tool.function is not None:
+            functions.append(tool.function)
+            where = f"tools[{index}].function.parameters"
+            schema.check(schema.parameters_of(tool.function), where, is_promised=is_forced)
     asked_for = asked.max_completion_tokens or asked.max_tokens
     constraint = _constraint(asked, functions)
     if isinstance(constraint, JsonReply) and functions:
@@ -134,7 +138,7 @@ def _constraint(asked: chat.ChatRequest, functions: list[chat.FunctionDefinition
         case chat.JsonSchemaFormat(json_schema=wanted):
             if wanted.schema is None:
                 raise _invalid("response_format.json_schema.schema", "a JSON Schema is needed")
-            schema.check(wanted.schema, "response_format.json_schema.schema")
+            schema.check(wanted.schema, "response_format.json_schema.schema", is_promised=True)
             return JsonReply(wanted.schema)
         case chat.TextFormat() | None:
             return None
@@ -276,9 +280,9 @@ def _check_fits(work: GenerationRequest, engine: Engine) -> None:
 
 async def _events(first: Piece, rest: AsyncGenerator[Piece], reply: _Reply) -> AsyncIterator[bytes]:
     """Write the stream; closing it (the client left) closes the engine's, which cancels the work."""
-    yield reply.chunk(chat.Delta(role="assistant", content=""))
     try:
         async with contextlib.aclosing(rest):
+            yield reply.chunk(chat.Delta(role="assistant", content=""))
             yield _event(first, reply)
             async for piece in rest:
                 yield _event(piece, reply)

@@ -22,6 +22,10 @@ class Unreachable(ProviderError):
     """Nothing answers at the address."""
 
 
+class Refused(Unreachable):
+    """Nothing listens at the address at all."""
+
+
 class Unauthorised(ProviderError):
     """The server wants another key."""
 
@@ -107,6 +111,7 @@ class Waiting(msgspec.Struct, frozen=True):
     """Nothing has come for a while; the prompt's progress, where the server tells it."""
 
     seconds: float
+    """Since the request was sent, or since something came."""
     processed: int = 0
     total: int = 0
 

@@ -31,6 +31,7 @@ from vtcode.providers import (
     ModelNotFound,
     ProviderError,
     RateLimited,
+    Refused,
     Rejected,
     Request,
     Stalled,
@@ -40,7 +41,7 @@ from vtcode.providers import (
     Waiting,
     not_found,
 )
-from vtcode.providers.assembly import Assembly, Chunk, ErrorObject
+from vtcode.providers.assembly import MAX_REPLY, Assembly, Chunk, ErrorObject
 from vtcode.text import visible
 
 CONNECT_TIMEOUT = 5.0
@@ -48,6 +49,9 @@ LIST_TIMEOUT = 10.0
 PULSE = 1.0
 """Seconds of silence between two `Waiting` deltas."""
 
+_DONE = "[DONE]"
+
+MAX_ERROR_BODY = 64 << 10
 MAX_ERROR = 600
 """Characters of a server's error message that are shown."""
 
@@ -55,7 +59,10 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class _ErrorBody(msgspec.Struct):
-    error: ErrorObject | str
+    error: ErrorObject | str = ""
+    message: str = ""
+    detail: object = None
+    code: str | int | None = None
 
 
 class _Card(msgspec.Struct):
@@ -99,7 +106,7 @@ class OpenAIProvider:
     async def models(self) -> list[ModelInfo]:
         try:
             response = await self._client.get(f"{self.address}/models", timeout=LIST_TIMEOUT)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._unreachable(error) from error
         if response.status_code != 200:
             raise self._failure(response.status_code, response.content, "", None)
@@ -113,26 +120,18 @@ class OpenAIProvider:
         return [_info(card) for card in cards]
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta]:
-        body = _body(request)
         reply = Assembly(request.model)
         try:
-            async with self._client.stream("POST", f"{self.address}/chat/completions", json=body) as response:
-                if response.status_code != 200:
-                    content = (await response.aread())[: 64 << 10]
-                    known = await self._known(response.status_code, content)
-                    raise self._failure(response.status_code, content, request.model, known)
-                await self._require_events(response)
-                async for item in _paced(httpx2.EventSource(response), request.stall_timeout):
+            async with contextlib.aclosing(_paced(self._data(request), request.stall_timeout)) as items:
+                async for item in items:
                     if isinstance(item, Waiting):
                         yield msgspec.structs.replace(item, processed=reply.processed, total=reply.total)
                         continue
-                    for delta in self._read(item.data, reply):
+                    for delta in self._read(item, reply):
                         yield delta
-        except httpx2.ConnectError as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise self._unreachable(error) from error
-        except httpx2.ConnectTimeout as error:
-            raise self._unreachable(error) from error
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise self._interrupted() from error
         except TimeoutError as error:
             raise Stalled(
@@ -143,15 +142,33 @@ class OpenAIProvider:
             raise self._interrupted()
         yield Completed(reply.message())
 
+    async def _data(self, request: Request) -> AsyncGenerator[str]:
+        """Send the request and yield the data of each event, up to the one that ends the stream."""
+        url = f"{self.address}/chat/completions"
+        async with self._client.stream("POST", url, json=_body(request)) as response:
+            if response.status_code != 200:
+                content = await _beginning(response)
+                known = await self._known(response.status_code, content)
+                raise self._failure(response.status_code, content, request.model, known)
+            await self._require_events(response)
+            async for event in httpx2.EventSource(response, max_event_size=MAX_REPLY):
+                if event.data.strip() == _DONE:
+                    yield _DONE
+                    return
+                # A block that only names an event or sets the retry time says nothing.
+                if event.data.strip():
+                    yield event.data
+
     def _read(self, data: str, reply: "Assembly") -> Sequence[Delta]:
-        if data == "[DONE]":
-            reply.is_ended = True
+        if data == _DONE:
+            reply.end()
             return []
         try:
             chunk = msgspec.json.decode(data, type=Chunk)
         except msgspec.MsgspecError as error:
             raise MalformedReply(
-                f"LM Studio at {self.address} sent an event that is not a Chat Completions chunk ({error})."
+                f"LM Studio at {self.address} sent an event that is not a Chat Completions chunk ({error}). Check "
+                "that LMSTUDIO_BASE_URL names an OpenAI-compatible server; its log may say more."
             ) from error
         if chunk.error is not None:
             raise self._failure(500, msgspec.json.encode(_ErrorBody(chunk.error)), reply.model, None)
@@ -161,7 +178,7 @@ class OpenAIProvider:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             return
-        content = (await response.aread())[: 64 << 10]
+        content = await _beginning(response)
         # LM Studio answers 200 with an error object for what it does not know.
         if kind == "application/json" and (message := _error_of(content).message):
             raise Rejected(f"LM Studio at {self.address} refused the request: {_short(message)}")
@@ -182,7 +199,7 @@ class OpenAIProvider:
 
     def _failure(self, status: int, content: bytes, model: str, known: list[str] | None) -> ProviderError:
         error = _error_of(content)
-        said = _short(error.message) or f"HTTP status {status}"
+        said = _short(error.message) or "it gave no reason."
         where = f"LM Studio at {self.address}"
         if status in {401, 403} and error.code not in {ErrorCode.FORBIDDEN_HOST, ErrorCode.FORBIDDEN_ORIGIN}:
             lack = "refused the API key" if self._endpoint.key else "wants an API key"
@@ -192,10 +209,14 @@ class OpenAIProvider:
                 f"The conversation is longer than the context that is loaded: {said} Start a new one, or load "
                 "the model with a larger context."
             )
+        if error.code in {ErrorCode.FORBIDDEN_HOST, ErrorCode.FORBIDDEN_ORIGIN}:
+            return Rejected(f"{where} does not answer to that name: {said} Set LMSTUDIO_BASE_URL to another.")
         if error.code == ErrorCode.MODEL_LOAD_FAILED:
             return ModelLoadFailed(f"{where} could not load {visible(model)}: {said}")
-        if status == 404 and known is not None and model not in known:
-            return ModelNotFound(not_found(self.address, model, known))
+        if error.code == ErrorCode.MODEL_NOT_FOUND or (status == 404 and known is not None and model not in known):
+            # A server that still lists the model has a reason of its own.
+            listed = known is not None and model in known
+            return ModelNotFound(f"{where}: {said}" if listed else not_found(self.address, model, known or []))
         if status == 404:
             return Rejected(
                 f"{where} has no such endpoint (404: {said}). Check that LMSTUDIO_BASE_URL ends with the API's path, "
@@ -220,9 +241,10 @@ class OpenAIProvider:
             cause = "no answer in time"
         elif isinstance(error, httpx2.ConnectError) and "attempts failed" in str(error).lower():
             cause = "connection refused"
-        return Unreachable(
-            f"Could not reach LM Studio at {self.address} ({_short(cause)}). Start it with `lmstudio server start`, "
-            "or set LMSTUDIO_BASE_URL to where it runs."
+        kind = Refused if cause == "connection refused" else Unreachable
+        return kind(
+            f"Could not reach LM Studio at {self.address} ({_short(cause).rstrip('.')}). Start it with `lmstudio "
+            "server start`, or set LMSTUDIO_BASE_URL to where it runs."
         )
 
     def _interrupted(self) -> Interrupted:
@@ -305,12 +327,25 @@ def _info(card: _Card) -> ModelInfo:
 
 
 def _error_of(content: bytes) -> ErrorObject:
-    """Read an error body of any of the shapes in use."""
+    """Read an error body of any of the shapes in use: OpenAI's, a string for it, vLLM's flat one, FastAPI's."""
     try:
-        error = msgspec.json.decode(content, type=_ErrorBody).error
+        body = msgspec.json.decode(content, type=_ErrorBody)
     except msgspec.MsgspecError:
         return ErrorObject()
-    return ErrorObject(error) if isinstance(error, str) else error
+    error = body.error
+    if isinstance(error, ErrorObject):
+        return error
+    return ErrorObject(error or body.message or (str(body.detail) if body.detail else ""), body.code)
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    """Read as much of a body as an error can need: a server may send one without end."""
+    content = b""
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) >= MAX_ERROR_BODY:
+            break
+    return content
 
 
 def _tells_overflow(message: str) -> bool:
@@ -324,17 +359,14 @@ def _short(message: str) -> str:
     return text if not text or text[-1] in ".!?…)" else f"{text}."
 
 
-async def _paced(
-    source: httpx2.EventSource, stall_timeout: float
-) -> AsyncGenerator[httpx2.ServerSentEvent | Waiting]:
-    """Yield events, and a `Waiting` for each second in which none came.
+async def _paced(source: AsyncGenerator[str], stall_timeout: float) -> AsyncGenerator[str | Waiting]:
+    """Yield what comes, and a `Waiting` for each second in which nothing does, from the sending of the request on.
 
     Raises:
         TimeoutError: after `stall_timeout` seconds of silence.
     """
-    events = aiter(source)
     quiet_since = time.monotonic()
-    coming = asyncio.ensure_future(anext(events))
+    coming = asyncio.ensure_future(anext(source))
     try:
         while True:
             await asyncio.wait({coming}, timeout=PULSE)
@@ -345,12 +377,13 @@ async def _paced(
                 yield Waiting(quiet)
                 continue
             try:
-                event = coming.result()
+                data = coming.result()
             except StopAsyncIteration:
                 return
-            yield event
+            yield data
             quiet_since = time.monotonic()
-            coming = asyncio.ensure_future(anext(events))
+            coming = asyncio.ensure_future(anext(source))
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
+        await source.aclose()
