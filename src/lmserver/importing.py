@@ -44,9 +44,7 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
     if not names[0].lower().endswith(".gguf"):
         raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")
     if "mmproj" in names[0].lower():
-        raise ModelError(
-            f"{names[0]!r} is named like a projector (mmproj), which is listed with no model of its own."
-        )
+        raise ModelError(f"{names[0]!r} is named like a projector (mmproj), which is never listed as a model.")
     folder = root / _place(names[0], user_repo)
     for name in names:
         with storing(folder / name):
