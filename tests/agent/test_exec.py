@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.agent.support import GUIDE, bench, call, results, says
-from tests.support.processes import BIN, descendants, gone, run
+from tests.support.processes import BIN, clean_environment, descendants, gone, run
 from vtcode.events import Event, check_order
 
 
@@ -225,3 +225,46 @@ def test_a_typo_in_the_configuration_is_explained_and_nothing_runs(home: Path) -
             for word in ["vtcode.toml", *words]:
                 assert word in ended.stderr, (text, ended.stderr)
         assert not (b.workspace / "out.txt").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_reason_to_fail(home: Path, closed: str) -> None:
+    with bench(home, call("write_file", path="made", content="x"), says("Then not.")) as b:
+        command = f"{BIN / 'vtcode'} exec go {closed}"
+        ended = subprocess.run(
+            ["bash", "-c", command], env=b.environment, cwd=b.workspace, capture_output=True, text=True
+        )
+        assert ended.returncode == 3 and "Traceback" not in ended.stderr
+        assert not (b.workspace / "made").exists()
+
+
+def test_a_task_that_is_not_utf_8_is_still_a_task(home: Path) -> None:
+    with bench(home, says("Caf\u00e9.")) as b:
+        ended = subprocess.run(
+            [str(BIN / "vtcode"), "ask", b"caf\xe9"],
+            env=b.environment | {"PYTHONIOENCODING": "ascii"},
+            cwd=b.workspace,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+    assert ended.returncode == 0 and ended.stdout == b"Caf\\xe9.\n"
+
+
+def test_a_state_folder_that_cannot_be_written_is_done_without(models: Path, home: Path) -> None:
+    environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models), "XDG_STATE_HOME": "/proc/nowhere"})
+    ended = run(["vtcode", "ask", "--embedded", "Say hi."], environment, cwd=home)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_running_the_tests_again_after_each_edit_is_no_repetition(home: Path) -> None:
+    steps = [call("run_terminal_cmd", command="cat a.txt")]
+    for number in range(5):
+        steps += [
+            call("write_file", path="a.txt", content=str(number)),
+            call("run_terminal_cmd", command="cat a.txt"),
+        ]
+    with bench(home, *steps, says("done")) as b:
+        b.write("a.txt", "x")
+        events, ended = b.events("go", "--full-auto")
+    assert ended.returncode == 0
+    assert all(result["status"] == "ok" for result in results(events))

@@ -88,7 +88,7 @@ def test_no_place_outside_or_missing_is_searched(box: Toolbox, path: str) -> Non
 
 def test_an_empty_folder_is_no_failure(box: Toolbox) -> None:
     outcome = box.run("list_files")
-    assert outcome.ok and outcome.text == "There are no files in .."
+    assert outcome.ok and outcome.text == "There are no files in the workspace."
 
 
 def test_the_files_for_the_model_are_bounded_and_sorted(box: Toolbox) -> None:
@@ -116,7 +116,7 @@ def test_matches_come_with_path_and_line(box: Toolbox) -> None:
 def test_no_match_is_an_answer(box: Toolbox) -> None:
     box.write("a", "x")
     outcome = box.run("grep_file", pattern="needle")
-    assert (outcome.ok, outcome.text) == (True, "No match for needle in ..")
+    assert (outcome.ok, outcome.text) == (True, "No match for needle in the workspace.")
 
 
 @pytest.mark.parametrize("pattern", ["f(", "[", "*", "(?<=x)y", "a{99999}{99999}"])

@@ -57,15 +57,16 @@ class ListFiles(Parameters):
 
     async def run(self, args: ListArguments, context: ToolContext) -> Outcome:
         files = _Files(LISTED_FILES)
+        records = _Records(b"\0", files.add)
         try:
             path = _existing(context.workspace, args.path)
-            await _search(context.workspace, path, ("--files", "--null"), _Records(b"\0", files.add))
+            await _search(context.workspace, path, ("--files", "--null"), records)
         except _SearchFailed as error:
             return failed(str(error))
         shown = context.workspace.relative(path)
         if not files.count:
-            return Outcome(True, f"There are no files in {shown}.", "no files")
-        return _listing(shown, files, context.output_limit)
+            return _nothing(records, f"There are no files in {_place(shown)}.", "no files")
+        return _listing(shown, files, context.output_limit, records)
 
 
 class GrepFile(Parameters):
@@ -99,8 +100,8 @@ class GrepFile(Parameters):
         if matches.note:
             return Outcome(True, _shown_path(matches.note.strip()), "binary file matches")
         if not matches.count:
-            return Outcome(True, f"No match for {args.pattern} in {shown}.", "no match")
-        return _found(matches)
+            return _nothing(records, f"No match for {args.pattern} in {_place(shown)}.", "no match")
+        return _found(matches, records)
 
 
 async def workspace_files(workspace: Workspace, most: int = 20_000) -> tuple[str, ...]:
@@ -151,9 +152,9 @@ async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], re
             on_errors=keep_errors,
         )
     except TimeoutError:
-        records.stopped = f"stopped after {SEARCH_SECONDS:.0f} seconds"
+        records.stopped = f"was stopped after {SEARCH_SECONDS:.0f} seconds"
     except Enough:
-        records.stopped = "stopped counting"
+        records.stopped = f"ended after {COUNTED:,} results"
     except (OSError, ValueError) as error:
         raise _SearchFailed(f"The search could not be started: {error}.") from error
     else:
@@ -233,12 +234,27 @@ class _Files:
             raise Enough
 
 
-def _listing(shown: str, files: _Files, limit: int) -> Outcome:
+def _place(shown: str) -> str:
+    return "the workspace" if shown == "." else shown
+
+
+def _nothing(records: _Records, text: str, summary: str) -> Outcome:
+    """Say that nothing was found, unless the search did not get to its end."""
+    if records.stopped:
+        return failed(f"Nothing was found before the search {records.stopped}. Narrow the path.")
+    return Outcome(True, text, summary)
+
+
+def _with_stop(text: str, records: _Records) -> str:
+    return f"{text}\n[The search {records.stopped}; there may be more.]" if records.stopped else text
+
+
+def _listing(shown: str, files: _Files, limit: int, records: _Records) -> Outcome:
     text, kept = _fitting([visible(name, one_line=True) for name in files.names], limit - _FOOTER)
     total = _count(files.count)
     if kept < files.count:
         text += f"\n[{kept} of {total} files{_folders(shown, files.folders)}]"
-    return Outcome(True, text, f"{total} {'file' if files.count == 1 else 'files'}")
+    return Outcome(True, _with_stop(text, records), f"{total} {'file' if files.count == 1 else 'files'}")
 
 
 def _folders(shown: str, folders: Counter[str]) -> str:
@@ -292,14 +308,14 @@ def _shown_path(path: bytes) -> str:
     return visible(path.decode("utf-8", "replace"), one_line=True).removeprefix("./")
 
 
-def _found(matches: _Matches) -> Outcome:
+def _found(matches: _Matches, records: _Records) -> Outcome:
     total = _count(matches.count)
     text = "\n".join(matches.lines)
     if len(matches.lines) < matches.count:
         text += f"\n[{len(matches.lines)} of {total} matches. Narrow the pattern or the path to see others.]"
     noun = "match" if matches.count == 1 else "matches"
     files = "1 file" if len(matches.files) == 1 else f"{len(matches.files)} files"
-    return Outcome(True, text, f"{total} {noun} in {files}")
+    return Outcome(True, _with_stop(text, records), f"{total} {noun} in {files}")
 
 
 def _fitting(lines: list[str], room: int) -> tuple[str, int]:
