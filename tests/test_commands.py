@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import clean_environment, run
+from tests.support.processes import BIN, clean_environment, run
 
 
 @pytest.mark.parametrize(("command", "package"), [("vtcode", "vtcode"), ("lmstudio", "lmserver")])
@@ -26,6 +26,22 @@ def test_the_version_is_answered_before_anything_is_imported(command: str, packa
 def test_help_has_examples(command: str, home: Path) -> None:
     ended = run([command, "--help"], clean_environment(home))
     assert ended.returncode == 0 and "examples:" in ended.stdout
+
+
+@pytest.mark.parametrize("workspace", ["/nowhere", "/etc/hostname", "x" * 5000])
+def test_a_workspace_that_is_no_folder_is_named(home: Path, workspace: str) -> None:
+    ended = run(["vtcode", "exec", "--workspace", workspace, "hi"], clean_environment(home), cwd=home)
+    assert ended.returncode == 2 and "--workspace" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_a_folder_that_was_deleted_is_no_workspace(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f"rmdir {folder}; {BIN / 'vtcode'} exec hi"
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=clean_environment(home), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(

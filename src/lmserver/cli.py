@@ -20,6 +20,11 @@ EXAMPLES = """examples:
   lmstudio ls                                      list the models
   lmstudio server start --port 1234 --openai       serve them on this machine
   curl http://localhost:1234/v1/models             see that it runs
+
+environment:
+  LMSTUDIO_MODELS_DIR   the models folder (default: LM Studio's own, ~/.lmstudio/models)
+  LMSTUDIO_API_KEY      what clients of the server have to send
+  LMSTUDIO_THREADS      CPU threads of each model, as --threads sets it
 """
 
 SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -96,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--port", "-p", type=_port, default=1234, help="TCP port (default: %(default)s; 0 picks one)"
     )
     starting.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    starting.add_argument("--openai", action="store_true", help="serve the OpenAI API; it always is, so this is free")
+    starting.add_argument("--openai", action="store_true", help="serve the OpenAI API (which is always served)")
     starting.add_argument(
         "--insecure-no-key",
         action="store_true",

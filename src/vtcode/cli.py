@@ -23,6 +23,7 @@ EPILOG = """examples:
 environment:
   LMSTUDIO_BASE_URL   where the server is (default http://localhost:1234/v1)
   LMSTUDIO_API_KEY    its key, where it needs one
+  VTCODE_CONFIG_PATH  one more configuration file, as --config names it
   NO_COLOR            no colours
 
 exit status:
@@ -35,9 +36,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run one mode and return its exit status."""
     _mend_streams()
     options = _parser().parse_args(arguments)
-    root = Path(options.workspace or os.curdir)
-    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
-        print(f"vtcode: the workspace {root} is not a folder that can be read", file=sys.stderr)
+    try:
+        root = Path(options.workspace or os.curdir).resolve(strict=True)
+        os.scandir(root).close()
+    except OSError as error:
+        where = options.workspace or "the current folder"
+        print(
+            f"vtcode: {where} cannot be the workspace ({error.strerror}); name another with --workspace",
+            file=sys.stderr,
+        )
         return 2
     try:
         settings = load(root, os.environ, _flags(options))
@@ -127,8 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(embedded=False, provider=None, model=None, config=None)
     modes = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, what in (
-        ("exec", "do a task with the tools, without asking back"),
-        ("ask", "answer a question, without tools"),
+        ("exec", "do one task with the tools, and end"),
+        ("ask", "answer one question, without tools"),
     ):
         mode = modes.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[common])
         mode.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
