@@ -30,7 +30,7 @@ from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
 
 OUTPUT_LIMIT = 12_000
-"""Characters of one tool result: some 3,000 tokens, which leaves room in a context of 8,192."""
+"""Characters of one tool result: some 3,000 tokens."""
 
 GUIDED_OUTPUT_LIMIT = 3_000
 """The same for a model so small that longer text only confuses it."""
@@ -82,6 +82,9 @@ async def start(
         profile = choose_profile(settings.profile, info, specs)
         level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
+        if info is not None and info.context_length:
+            # One result takes a quarter of the context at most: a token is some four characters.
+            limit = min(limit, info.context_length)
         agent = Agent(
             provider,
             profile,

@@ -24,7 +24,10 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     chat_template: str
     cache_mib: int
-    embeddings: bool = False
+
+    def __repr__(self) -> str:
+        """Leave the key out: reprs end up in logs and traces."""
+        return f"ChildSettings({self.path!r})"
 
 
 def _start(settings: ChildSettings) -> Any:
