@@ -43,7 +43,10 @@ def test_the_second_step_reads_only_what_is_new(environment: dict[str, str]) -> 
 
 
 def test_the_server_that_was_started_is_stopped(environment: dict[str, str]) -> None:
-    ended = run(["vtcode", "ask", "--embedded", "Say hello."], environment, cwd=ORCHARD)
+    # Sampled as servers do by default, so small a model now and then never comes to an end.
+    config = Path(environment["HOME"]) / "greedy.toml"
+    config.write_text("[agent]\ntemperature = 0.0\n")
+    ended = run(["vtcode", "ask", "--embedded", "--config", str(config), "Say hello."], environment, cwd=ORCHARD)
     assert ended.returncode == 0 and ended.stdout.strip()
     log = Path(environment["XDG_STATE_HOME"]) / "vtcode" / "server.log"
     assert "lmstudio" in log.read_text()

@@ -252,7 +252,8 @@ def test_a_task_that_is_not_utf_8_is_still_a_task(home: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_written_is_done_without(models: Path, home: Path) -> None:
     environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models), "XDG_STATE_HOME": "/proc/nowhere"})
-    ended = run(["vtcode", "ask", "--embedded", "Say hi."], environment, cwd=home)
+    (home / "vtcode.toml").write_text("[agent]\ntemperature = 0.0\n")
+    ended = run(["vtcode", "ask", "--embedded", "Say hello."], environment, cwd=home)
     assert ended.returncode == 0, ended.stderr
 
 

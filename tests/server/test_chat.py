@@ -191,6 +191,7 @@ def test_content_parts_and_other_tool_types_are_taken(client: openai.OpenAI) -> 
             },
         ],
         tools=OTHER_TOOLS,
+        temperature=0,
         max_tokens=4,
         extra_body={"prompt_cache_key": "x", "store": True},
     )
