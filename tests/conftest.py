@@ -1,13 +1,20 @@
 """What the tests share: the default model on disk, and a real server that serves it."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import openai
 import pytest
+from hypothesis import settings
 
 from tests.support.processes import REPOSITORY, RunningServer, clean_environment, running_server
+
+# The gate decides the same twice; `HYPOTHESIS_PROFILE=explore` looks for what it has not seen.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 MODELS = REPOSITORY / ".cache" / "models"
 MODEL = "smollm2-135m-instruct"

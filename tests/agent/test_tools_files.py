@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -276,7 +277,11 @@ def test_an_edit_changes_only_what_matched(
     outcome = box.run("edit_file", path="f", old_str=old, new_str=new)
     after = path.read_bytes().decode()
     if outcome.ok:
-        assert after.replace("\r\n", "\n") == text.replace("\r\n", "\n").replace(old, new, 1)
+        place = re.search(re.escape(old).replace("\\\n", "\r?\n"), text)
+        assert place is not None
+        before, behind = text[: place.start()], text[place.end() :]
+        assert after.startswith(before) and after.endswith(behind)
+        assert after[len(before) : len(after) - len(behind)].replace("\r\n", "\n") == new
     else:
         assert after == text
 
