@@ -1,6 +1,5 @@
 """Puts the server together: routes, guard and error shapes around one service."""
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,25 +9,10 @@ from starlette.types import ASGIApp
 
 from lmserver.errors import ApiError
 from lmserver.guard import Guard, answer
-from lmserver.routes.chat import ClientLeft, chat_completions
-from lmserver.routes.models import list_models, show_model
+from lmserver.routes import Endpoint, chat, models
+from lmserver.routes.work import ClientLeft
 from lmserver.service import Service
 from lmwire.errors import ErrorCode
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """A route as the start-up banner shows it."""
-
-    method: str
-    path: str
-    purpose: str
-
-
-ENDPOINTS = (
-    Endpoint("GET", "/v1/models", "list models"),
-    Endpoint("POST", "/v1/chat/completions", "chat: streaming, tools, JSON Schema"),
-    Endpoint("GET", "/health", "is the server up"),
-)
 
 
 def build(service: Service, *, key: str | None, is_loopback: bool) -> ASGIApp:
@@ -40,12 +24,7 @@ def build(service: Service, *, key: str | None, is_loopback: bool) -> ASGIApp:
         is_loopback: whether only this machine can connect.
     """
     app = Starlette(
-        routes=[
-            Route("/v1/models", list_models, methods=["GET"]),
-            Route("/v1/models/{name:path}", show_model, methods=["GET"]),
-            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
-            Route("/health", _health, methods=["GET"]),
-        ],
+        routes=[Route(each.path, each.handler, methods=[each.method]) for each in ENDPOINTS],
         exception_handlers={
             ApiError: _api_error,
             HTTPException: _http_error,
@@ -59,6 +38,13 @@ def build(service: Service, *, key: str | None, is_loopback: bool) -> ASGIApp:
 
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+ENDPOINTS = (
+    *models.ENDPOINTS,
+    *chat.ENDPOINTS,
+    Endpoint("GET", "/health", "is the server up", _health),
+)
 
 
 async def _api_error(_: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from lmserver.catalog import BrokenFile, Catalog, Entry, models_dir
 from lmserver.download import DEFAULT_MODEL, KNOWN, get
 from lmserver.errors import ModelError
 from lmserver.importing import import_file
+from lmserver.places import state_dir
 from lmserver.progress import Bar
 
 EXAMPLES = """examples:
@@ -233,6 +234,7 @@ def _start(options: argparse.Namespace) -> int:
             threads=options.threads or _threads_from(os.environ.get("LMSTUDIO_THREADS", "")),
             script=options.script,
             models=models_dir(os.environ),
+            state=state_dir(os.environ),
             is_child=options.child,
         )
     )

@@ -57,3 +57,13 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.body = ErrorObject(message, kind, param, code)
+
+
+def cannot(what: str) -> ApiError:
+    """Say that the model in the request is of a kind that cannot do this ("embed", "chat")."""
+    return ApiError(
+        400,
+        f"This model cannot {what}. `GET /v1/models` tells which model is for what.",
+        code=ErrorCode.UNSUPPORTED_MODEL,
+        param="model",
+    )

@@ -38,6 +38,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     threads: int | None
     script: Path | None
     models: Path
+    state: Path
     is_child: bool
     """Serve one parent: tell it the URL as a JSON line on standard output, and end when standard input does."""
 
@@ -73,6 +74,7 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
     service = Service(
         ServiceSettings(
             models=options.models,
+            state=options.state,
             context_length=options.context_length,
             output_limit=options.output_limit or DEFAULT_OUTPUT,
             threads=options.threads,
@@ -181,8 +183,9 @@ def _shown_host(host: str) -> str:
 
 def _banner(options: ServerOptions, service: Service, url: str) -> None:
     lines = [f"lmstudio {__version__}: OpenAI-compatible server at {url}/v1", ""]
-    width = max(len(endpoint.path) for endpoint in ENDPOINTS)
-    lines += [f"  {e.method:<4} {url}{e.path:<{width}}  {e.purpose}" for e in ENDPOINTS]
+    listed = [endpoint for endpoint in ENDPOINTS if endpoint.is_listed]
+    width = max(len(endpoint.path) for endpoint in listed)
+    lines += [f"  {e.method:<4} {url}{e.path:<{width}}  {e.purpose}" for e in listed]
     names = ", ".join(card.id for card in service.cards())
     lines += [
         "",

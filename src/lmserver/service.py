@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET
@@ -14,7 +15,7 @@ from lmserver.catalog import BrokenFile, Catalog, Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
 from lmserver.engines.scripted import ScriptedEngine
-from lmserver.errors import ApiError, UnknownModel
+from lmserver.errors import ApiError, UnknownModel, cannot
 from lmserver.pool import Pool
 from lmwire.errors import ErrorCode
 from lmwire.models import ModelCard
@@ -30,11 +31,16 @@ DEFAULT_OUTPUT = 2048
 itself would then run until the context is full."""
 
 
+Kind = Literal["llm", "embeddings"]
+
+
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator decides when the server starts."""
 
     models: Path
     """The models folder."""
+    state: Path
+    """The folder of what outlives the server: stored responses and the like; it need not exist yet."""
     context_length: int | None = None
     threads: int | None = None
     """CPU threads of an engine; None means all cores."""
@@ -71,8 +77,16 @@ class Service:
         return next(card for card in self.cards() if card.id == wanted)
 
     @contextlib.asynccontextmanager
-    async def lease(self, name: str) -> AsyncGenerator[tuple[str, Engine]]:
+    async def lease(
+        self, name: str, *, kind: Kind = "llm", ttl: int | None = None, client: str = ""
+    ) -> AsyncGenerator[tuple[str, Engine]]:
         """Borrow the engine of the model that `name` means, with that model's id.
+
+        Args:
+            name: any name of the model; empty means the only one of its kind.
+            kind: what the model has to be for.
+            ttl: seconds without a request after which it may be let go; None is the model's own.
+            client: who asks; the queue is fair among clients.
 
         Raises:
             ApiError: 404 `model_not_found`, 400 for a model that cannot chat, 500 `model_load_failed`.
@@ -87,13 +101,8 @@ class Service:
             return
 
         model = self._resolve(name)
-        if model.kind != "llm":
-            raise ApiError(
-                400,
-                f"{model.id} is an embedding model: it cannot chat.",
-                code=ErrorCode.INVALID_VALUE,
-                param="model",
-            )
+        if model.kind != kind:
+            raise cannot("chat" if kind == "llm" else "embed")
 
         async def load() -> Engine:
             log.info("loading %s", model.id)

@@ -8,9 +8,10 @@ DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-def event(value: msgspec.Struct) -> bytes:
-    """Encode one value as an unnamed event; JSON never holds a raw newline, so one data line does."""
-    return b"data: " + _encode(value) + b"\n\n"
+def event(value: msgspec.Struct, name: str = "") -> bytes:
+    """Encode one value as an event; JSON never holds a raw newline, so one data line does."""
+    head = b"event: " + name.encode() + b"\n" if name else b""
+    return head + b"data: " + _encode(value) + b"\n\n"
 
 
 def comment(text: str) -> bytes:

@@ -146,7 +146,7 @@ def test_a_killed_engine_fails_its_request_and_is_replaced(models: Path, home: P
 
 
 def test_output_is_bounded_when_the_client_sets_no_limit(models: Path, home: Path) -> None:
-    assert ServiceSettings(models=home).output_limit == 2048
+    assert ServiceSettings(models=home, state=home).output_limit == 2048
     environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models)})
     with running_server(environment, home / "log", "--output-limit", "40") as server:
         for unlimited in ({}, {"max_tokens": -1}, {"max_tokens": None}):

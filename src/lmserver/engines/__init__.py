@@ -1,4 +1,4 @@
-"""What an engine is: one loaded model that turns a conversation into a stream of pieces.
+"""What an engine is: one loaded model that turns a conversation or a prompt into a stream of pieces.
 
 The order of a stream: any number of `Progress`, then any number of `TextPiece`, `ReasoningPiece` and
 `CallPiece`, then exactly one `Finished`. Closing the iterator early cancels the work.
@@ -58,6 +58,21 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int
     """Tokens to generate at most; a stop by this limit finishes with `length`."""
     template_arguments: JsonObject = {}
+    top_logprobs: int | None = None
+    """Alternatives of each token to tell the probabilities of (0 to 20); None tells none at all."""
+
+
+class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One text to continue, without a chat template."""
+
+    prompt: str | list[int]
+    """Text, or the model's own token ids."""
+    sampling: Sampling = Sampling()
+    max_tokens: int
+    top_logprobs: int | None = None
+
+
+Work = GenerationRequest | CompletionRequest
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -68,8 +83,25 @@ class Progress(msgspec.Struct, frozen=True):
     processed: int
 
 
+class TokenProbability(msgspec.Struct, frozen=True):
+    """A token, and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+    """The token in UTF-8; a token can be part of a character."""
+
+
+class GeneratedToken(TokenProbability, frozen=True):
+    """A token of the reply, and what else could have stood there, likeliest first."""
+
+    top: tuple[TokenProbability, ...] = ()
+
+
 class TextPiece(msgspec.Struct, frozen=True):
     text: str
+    tokens: tuple[GeneratedToken, ...] = ()
+    """The tokens that the text is made of, if the request asked for their probabilities."""
 
 
 class ReasoningPiece(msgspec.Struct, frozen=True):
@@ -95,8 +127,21 @@ class Finished(msgspec.Struct, frozen=True):
 Piece = Progress | TextPiece | ReasoningPiece | CallPiece | Finished
 
 
+class Embedded(msgspec.Struct, frozen=True):
+    """Vectors of some inputs, in their order, each of Euclidean length 1."""
+
+    vectors: list[list[float]]
+    tokens: int
+    """Tokens of all inputs, special ones included."""
+
+
 class Engine(Protocol):
     """A loaded model."""
+
+    @property
+    def parallel(self) -> int:
+        """Requests that are computed together; the pool lets no more in."""
+        ...
 
     @property
     def context_length(self) -> int:
@@ -110,6 +155,18 @@ class Engine(Protocol):
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
         """Stream the reply. Raises `ApiError` for what the engine refuses, before the first piece."""
+        ...
+
+    def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
+        """Stream what follows the prompt: text pieces only. Raises as `generate` does."""
+        ...
+
+    async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
+        """Turn texts, or lists of the model's own token ids, into vectors.
+
+        Raises:
+            ApiError: 400 for an input that is empty or longer than the context, naming its index.
+        """
         ...
 
     async def close(self) -> None:

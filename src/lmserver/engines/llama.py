@@ -21,6 +21,8 @@ import msgspec
 from lmserver import schema
 from lmserver.engines import (
     CallPiece,
+    CompletionRequest,
+    Embedded,
     Finished,
     ForcedCall,
     GenerationRequest,
@@ -42,7 +44,7 @@ from lmserver.engines.llama_wire import (
     usage_of,
 )
 from lmserver.engines.template import call_opening, with_tools
-from lmserver.errors import ApiError
+from lmserver.errors import ApiError, cannot
 from lmwire.chat import Usage
 from lmwire.errors import ErrorCode
 
@@ -146,6 +148,10 @@ class LlamaEngine:
         return self._settings.context_length
 
     @property
+    def parallel(self) -> int:
+        return self._settings.parallel
+
+    @property
     def is_alive(self) -> bool:
         return self._process.returncode is None
 
@@ -167,6 +173,13 @@ class LlamaEngine:
                 return self._json(request, request.constraint)
             case None:
                 return self._chat(request, {})
+
+    async def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
+        raise cannot("complete text")
+        yield
+
+    async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
+        raise cannot("embed")
 
     # Free replies, and JSON ------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from lmserver.engines import (
     CallPiece,
+    CompletionRequest,
+    Embedded,
     Finished,
     GenerationRequest,
     JsonObject,
@@ -22,7 +24,7 @@ from lmserver.engines import (
     ReasoningPiece,
     TextPiece,
 )
-from lmserver.errors import ApiError, BadModelFile
+from lmserver.errors import ApiError, BadModelFile, cannot
 from lmwire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
 from lmwire.errors import ErrorCode
 
@@ -73,6 +75,10 @@ class ScriptedEngine:
         return self._context_length
 
     @property
+    def parallel(self) -> int:
+        return 4
+
+    @property
     def is_alive(self) -> bool:
         return self._is_open
 
@@ -93,6 +99,13 @@ class ScriptedEngine:
             yield piece
         usage = Usage(size, written, size + written, PromptTokensDetails(), CompletionTokensDetails())
         yield Finished("length" if reply.cut else "tool_calls" if reply.calls else "stop", usage)
+
+    async def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
+        raise cannot("complete text")
+        yield
+
+    async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
+        raise cannot("embed")
 
 
 def _pieces(reply: ScriptedReply, turn: int) -> list[Piece]:

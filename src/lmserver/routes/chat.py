@@ -1,11 +1,9 @@
 """`POST /v1/chat/completions`: Chat Completions, streamed or whole."""
 
-import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 from msgspec import UNSET
@@ -16,7 +14,6 @@ from lmserver import schema
 from lmserver.engines import (
     CallPiece,
     Constraint,
-    Engine,
     Finished,
     ForcedCall,
     GenerationRequest,
@@ -30,13 +27,13 @@ from lmserver.engines import (
 )
 from lmserver.errors import ApiError
 from lmserver.guard import decode
+from lmserver.routes import Endpoint
+from lmserver.routes.work import Job, while_connected
 from lmserver.service import Service
 from lmwire import chat, sse
 from lmwire.errors import ErrorBody, ErrorCode
 
 FINGERPRINT = "vtcode"
-
-T = TypeVar("T")
 
 
 async def chat_completions(request: Request) -> Response:
@@ -44,13 +41,14 @@ async def chat_completions(request: Request) -> Response:
     service: Service = request.app.state.service
     asked = decode(await request.body(), chat.ChatRequest)
     work = generation(asked, service.settings.output_limit)
-    reply = _Reply(asked)
-    pieces = _generate(service, asked.model, work, reply)
+    job = Job(request, asked.model)
+    reply = _Reply(asked, job)
+    pieces = job.run(work)
     if asked.stream:
         # The first piece is awaited before the status is sent, so that a refusal is a status and not an event.
-        first = await _while_connected(request, anext(pieces))
+        first = await while_connected(request, anext(pieces))
         return StreamingResponse(_events(first, pieces, reply), media_type="text/event-stream")
-    whole = await _while_connected(request, _collect(pieces, reply))
+    whole = await while_connected(request, _collect(pieces, reply))
     return Response(msgspec.json.encode(whole), media_type="application/json")
 
 
@@ -230,12 +228,16 @@ def _sampling(asked: chat.ChatRequest) -> Sampling:
 class _Reply:
     """The identity that all chunks of one reply share."""
 
-    def __init__(self, asked: chat.ChatRequest) -> None:
+    def __init__(self, asked: chat.ChatRequest, job: Job) -> None:
         self.id = f"chatcmpl-{secrets.token_urlsafe(18)}"
         self.created = int(time.time())
-        self.model = asked.model
+        self._job = job
         self.wants_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         self.wants_progress = bool(asked.return_progress)
+
+    @property
+    def model(self) -> str:
+        return self._job.model
 
     def chunk(
         self, delta: chat.Delta | None = None, finish: chat.FinishReason | None = None, **members: object
@@ -253,28 +255,6 @@ class _Reply:
                 ),
                 **members,
             )
-        )
-
-
-async def _generate(service: Service, name: str, work: GenerationRequest, reply: _Reply) -> AsyncGenerator[Piece]:
-    async with service.lease(name) as (model, engine):
-        reply.model = model
-        _check_fits(work, engine)
-        async with contextlib.aclosing(engine.generate(work)) as pieces:
-            async for piece in pieces:
-                yield piece
-
-
-def _check_fits(work: GenerationRequest, engine: Engine) -> None:
-    # The engine counts exactly, but only after it has tokenised everything. No vocabulary packs more than
-    # some 64 characters into a token, so text beyond that is refused without the work.
-    shortest = sum(len(str(message.get("content", ""))) for message in work.messages) // 64
-    if shortest > engine.context_length:
-        raise ApiError(
-            400,
-            f"The prompt is far larger than the context of {engine.context_length} tokens.",
-            code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-            param="messages",
         )
 
 
@@ -357,32 +337,13 @@ def _whole_call(parts: list[CallPiece]) -> chat.ToolCall:
     return chat.ToolCall(id=parts[0].id, function=chat.FunctionCall(parts[0].name, arguments))
 
 
-# The client leaves --------------------------------------------------------------------------------------
-
-
-class ClientLeft(Exception):
-    """The client closed its connection before there was anything to answer."""
-
-
-async def _while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Await `work`, and cancel it when the client leaves: a reply that nobody reads holds a slot for nothing.
-
-    Raises:
-        ClientLeft: when the client went first.
-    """
-    task = asyncio.ensure_future(work)
-    leaving = asyncio.create_task(_left(request))
-    try:
-        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientLeft
-        return task.result()
-    finally:
-        for pending in (task, leaving):
-            pending.cancel()
-        await asyncio.gather(task, leaving, return_exceptions=True)
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/chat/completions",
+        "chat: streaming, tools, JSON Schema",
+        chat_completions,
+        body=chat.ChatRequest,
+        reply=chat.ChatCompletion,
+    ),
+)

@@ -4,8 +4,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lmserver.routes import Endpoint
 from lmserver.service import Service
-from lmwire.models import ModelList
+from lmwire.models import ModelCard, ModelList
 
 
 async def list_models(request: Request) -> Response:
@@ -22,3 +23,9 @@ async def show_model(request: Request) -> Response:
 
 def _json(value: msgspec.Struct) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/v1/models", "list models", list_models, reply=ModelList),
+    Endpoint("GET", "/v1/models/{name:path}", "one model", show_model, reply=ModelCard, is_listed=False),
+)

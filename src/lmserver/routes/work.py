@@ -1,0 +1,126 @@
+"""What the dialects share: a request's use of an engine, and the end of it when the client leaves."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from lmserver.engines import (
+    CallPiece,
+    CompletionRequest,
+    Embedded,
+    Engine,
+    Finished,
+    GenerationRequest,
+    Piece,
+    ReasoningPiece,
+    TextPiece,
+    Work,
+)
+from lmserver.errors import ApiError
+from lmserver.journal import record_of
+from lmserver.service import Kind, Service
+from lmwire.errors import ErrorCode
+
+T = TypeVar("T")
+
+
+class Job:
+    """One request's use of one model: borrows the engine, and tells the journal what came of it."""
+
+    def __init__(self, request: Request, name: str, *, ttl: int | None = None) -> None:
+        """Take the name that the request gave the model.
+
+        Args:
+            ttl: seconds without a request after which the model may be let go; None is the model's own.
+        """
+        self._service: Service = request.app.state.service
+        self._record = record_of(request)
+        self._name = name
+        self._ttl = ttl
+        self.model = name
+        """What the reply calls the model: its id, once the first piece has come."""
+
+    async def run(self, work: Work) -> AsyncGenerator[Piece]:
+        """Stream the engine's pieces; closing the iterator frees the engine.
+
+        Raises:
+            ApiError: what `Service.lease` and the engine raise, and 400 for a prompt beyond the context.
+        """
+        async with self._lease("llm") as engine:
+            _check_fits(work, engine)
+            begun = engine.generate(work) if isinstance(work, GenerationRequest) else engine.complete(work)
+            async with contextlib.aclosing(begun) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, (TextPiece, ReasoningPiece, CallPiece)):
+                        self._record.first_piece()
+                    elif isinstance(piece, Finished):
+                        self._record.spent(piece.usage)
+                    yield piece
+
+    async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
+        """Turn inputs into vectors. Raises `ApiError` as `run` does."""
+        async with self._lease("embeddings") as engine:
+            embedded = await engine.embed(inputs)
+            self._record.prompt_tokens = embedded.tokens
+            return embedded
+
+    @contextlib.asynccontextmanager
+    async def _lease(self, kind: Kind) -> AsyncGenerator[Engine]:
+        async with self._service.lease(self._name, kind=kind, ttl=self._ttl, client=self._record.client) as (
+            model,
+            engine,
+        ):
+            self.model = self._record.model = model
+            yield engine
+
+
+def _check_fits(work: Work, engine: Engine) -> None:
+    # The engine counts exactly, but only after it has tokenised everything. No vocabulary packs more than
+    # some 64 characters into a token, so text beyond that is refused without the work.
+    if isinstance(work, CompletionRequest):
+        shortest = len(work.prompt) // 64 if isinstance(work.prompt, str) else len(work.prompt)
+        param = "prompt"
+    else:
+        shortest = sum(len(str(message.get("content", ""))) for message in work.messages) // 64
+        param = "messages"
+    if shortest > engine.context_length:
+        raise ApiError(
+            400,
+            f"The prompt is far larger than the context of {engine.context_length} tokens.",
+            code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+            param=param,
+        )
+
+
+# The client leaves --------------------------------------------------------------------------------------
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before there was anything to answer."""
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Await `work`, and cancel it when the client leaves: a reply that nobody reads holds a slot for nothing.
+
+    Raises:
+        ClientLeft: when the client went first.
+    """
+    task = asyncio.ensure_future(work)
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientLeft
+        return task.result()
+    finally:
+        for pending in (task, leaving):
+            pending.cancel()
+        await asyncio.gather(task, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
