@@ -1,21 +1,15 @@
-"""One GGUF model in a child process that runs llama.cpp's own server.
+"""One GGUF model as an engine: chat, forced calls and JSON over llama.cpp's own server in a child process.
 
 The child is always asked to stream: only a streamed request stops when its connection closes, so this is
 what makes a cancel prompt, whatever the client asked for.
 """
 
-import asyncio
 import contextlib
-import os
 import secrets
-import signal
-import sys
-from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import msgspec
 
 from lmserver import schema
@@ -33,28 +27,19 @@ from lmserver.engines import (
     TextPiece,
 )
 from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_process import LlamaProcess
 from lmserver.engines.llama_wire import (
-    ChildAnswer,
-    ChildError,
     Chunk,
+    Rendered,
     cached_of,
     new_call_id,
     pieces_of,
-    refusal,
     usage_of,
 )
 from lmserver.engines.template import call_opening, with_tools
 from lmserver.errors import ApiError, cannot
 from lmwire.chat import Usage
 from lmwire.errors import ErrorCode
-
-LOAD_TIMEOUT = 600.0
-"""Seconds until a load is given up: a large model on a slow disk takes minutes."""
-
-LOG_LINES = 200
-"""Lines of the child's log kept, to explain a load that failed."""
-
-MAX_LOG_LINE = 4096
 
 
 class _Attempt(msgspec.Struct):
@@ -72,22 +57,8 @@ class _Attempt(msgspec.Struct):
 class LlamaEngine:
     """A loaded GGUF model; made by `load`."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, drain: asyncio.Task[None], settings: ChildSettings, url: str
-    ) -> None:
-        self._process = process
-        self._drain = drain
-        self._settings = settings
-        self._client = httpx2.AsyncClient(
-            base_url=url,
-            headers={"Authorization": f"Bearer {settings.key}"},
-            # Prefill of a long prompt may stay silent for minutes on a slow machine; a cancel does not wait.
-            timeout=httpx2.Timeout(None, connect=5.0),
-            # The child closes idle connections as it likes, and a request on one of those would fail.
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
-            trust_env=False,
-        )
-        self._decode = msgspec.json.Decoder(Chunk).decode
+    def __init__(self, child: LlamaProcess) -> None:
+        self._child = child
 
     @classmethod
     async def load(
@@ -114,56 +85,27 @@ class LlamaEngine:
             chat_template=with_tools(template or CHATML),
             cache_mib=512,
         )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Without the working directory on the module path: it may be anybody's repository.
-            "-P",
-            "-m",
-            "lmserver.engines.llama_child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
-            start_new_session=True,
-        )
-        log: deque[str] = deque(maxlen=LOG_LINES)
-        drain = asyncio.create_task(_drain(process, log))
-        try:
-            url = await asyncio.wait_for(_handshake(process, settings), LOAD_TIMEOUT)
-        except BaseException as error:
-            await _end(process)
-            await drain
-            if isinstance(error, (TimeoutError, OSError, msgspec.MsgspecError)):
-                raise ApiError(
-                    500,
-                    f"Could not load {path.name}: {_reason(process, log)}.",
-                    code=ErrorCode.MODEL_LOAD_FAILED,
-                    param="model",
-                ) from error
-            raise
-        return cls(process, drain, settings, url)
+        return cls(await LlamaProcess.start(settings))
 
     @property
     def context_length(self) -> int:
-        return self._settings.context_length
+        return self._child.settings.context_length
 
     @property
     def parallel(self) -> int:
-        return self._settings.parallel
+        return self._child.settings.parallel
 
     @property
     def is_alive(self) -> bool:
-        return self._process.returncode is None
+        return self._child.is_alive
 
     @property
     def pid(self) -> int:
         """The child's process id."""
-        return self._process.pid
+        return self._child.pid
 
     async def close(self) -> None:
-        await self._client.aclose()
-        await _end(self._process)
-        await self._drain
+        await self._child.close()
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
         match request.constraint:
@@ -211,7 +153,7 @@ class LlamaEngine:
                     for piece in pieces_of(choice.delta, called):
                         yield piece
         if not reason:
-            raise await self._ended("closed its stream before the reply was finished")
+            raise await self._child.ended("closed its stream before the reply was finished")
         # A call that the limit cut is no call.
         yield Finished("length" if reason == "length" else "tool_calls" if called else "stop", usage)
 
@@ -234,7 +176,7 @@ class LlamaEngine:
 
     async def _forced(self, request: GenerationRequest, forced: ForcedCall) -> AsyncGenerator[Piece]:
         """Write one call under a grammar; llama.cpp's own `required` lets free text run on before the call."""
-        prompt = await self._render(request) + call_opening(self._settings.chat_template)
+        prompt = await self._render(request) + call_opening(self._child.settings.chat_template)
         spent = 0
         attempt = _Attempt(budget=request.max_tokens)
         for short in (False, True):
@@ -263,13 +205,7 @@ class LlamaEngine:
             "tools": request.tools,
             "chat_template_kwargs": request.template_arguments | {"enable_thinking": False},
         }
-        try:
-            response = await self._client.post("/apply-template", json=body)
-        except httpx2.TransportError as error:
-            raise await self._ended("did not answer") from error
-        if response.status_code != 200:
-            raise refusal(response.content)
-        return str(response.json()["prompt"])
+        return msgspec.json.decode(await self._child.post("/apply-template", body), type=Rendered).prompt
 
     async def _complete(
         self, prompt: str, shape: JsonObject, request: GenerationRequest, attempt: _Attempt
@@ -296,46 +232,13 @@ class LlamaEngine:
                     attempt.was_cut = chunk.stop_type == "limit"
                     attempt.usage = usage_of(chunk.tokens_evaluated, chunk.tokens_predicted, chunk.timings.cache_n)
         if not ended:
-            raise await self._ended("closed its stream before the call was finished")
+            raise await self._child.ended("closed its stream before the call was finished")
 
-    # The child over HTTP ---------------------------------------------------------------------------------
-
-    async def _stream(self, path: str, body: JsonObject, request: GenerationRequest) -> AsyncGenerator[Chunk]:
-        sampling = msgspec.to_builtins(request.sampling)
-        body = sampling | body | {"stream": True, "return_progress": True, "cache_prompt": True}
+    def _stream(self, path: str, body: JsonObject, request: GenerationRequest) -> AsyncGenerator[Chunk]:
+        body = msgspec.to_builtins(request.sampling) | body
         if request.constraint is not None:
             body.pop("stop", None)
-        try:
-            async with self._client.stream("POST", path, json=body) as response:
-                if response.status_code != 200:
-                    raise refusal(await response.aread())
-                async for event in httpx2.EventSource(response, max_event_size=None):
-                    if event.data == "[DONE]":
-                        continue
-                    chunk = self._decode(event.data)
-                    if chunk.error is not None:
-                        raise refusal(msgspec.json.encode(ChildError(chunk.error)))
-                    yield chunk
-        except httpx2.TransportError as error:
-            raise await self._ended("stopped answering") from error
-
-    async def _ended(self, what: str) -> ApiError:
-        # A connection that breaks is often the first that is seen of a dying child.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 1.0)
-        code = self._process.returncode
-        if code is None:
-            cause = what
-        elif code < 0:
-            cause = f"was ended by {signal.Signals(-code).name}"
-        else:
-            cause = f"exited with code {code}"
-        return ApiError(
-            500,
-            f"The engine that holds the model {cause}. The next request starts it anew, if need be.",
-            code=ErrorCode.ENGINE_FAILED,
-            kind="server_error",
-        )
+        return self._child.stream(path, body)
 
 
 CHATML = (
@@ -366,44 +269,3 @@ def _require_valid(text: str, shape: JsonObject) -> Any:
             kind="server_error",
         )
     return value
-
-
-# Starting and ending the child --------------------------------------------------------------------------
-
-
-async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(msgspec.json.encode(settings) + b"\n")
-    await process.stdin.drain()
-    answer = msgspec.json.decode(await process.stdout.readline(), type=ChildAnswer)
-    if not answer.url:
-        raise OSError(answer.error)
-    return answer.url
-
-
-async def _drain(process: asyncio.subprocess.Process, log: deque[str]) -> None:
-    """Read the child's log so that its pipe never fills."""
-    assert process.stderr is not None
-    rest = ""
-    while chunk := await process.stderr.read(65536):
-        *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
-        log.extend(lines)
-        rest = rest[-MAX_LOG_LINE:]
-    log.append(rest)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the child: it holds nothing worth saving, and a busy one would not hear a gentler word."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-
-
-def _reason(process: asyncio.subprocess.Process, log: deque[str]) -> str:
-    """Pick the log's first error; llama.cpp's own exception text is the same for every cause."""
-    for line in log:
-        if " E " in line:
-            return line.split(" E ", 1)[1].partition(": ")[2].rstrip(". ")
-    code = process.returncode
-    return f"the engine ended with code {code}" if code else "the engine gave no reason"

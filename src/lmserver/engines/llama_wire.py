@@ -15,6 +15,12 @@ class ChildAnswer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class Rendered(msgspec.Struct, frozen=True):
+    """The answer of `/apply-template`."""
+
+    prompt: str
+
+
 class _ChildErrorObject(msgspec.Struct, frozen=True):
     message: str = ""
     type: str = ""

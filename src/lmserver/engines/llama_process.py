@@ -1,0 +1,188 @@
+"""The child process of one GGUF model: started, asked over loopback, and ended with all it holds."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx2
+import msgspec
+
+from lmserver.engines import JsonObject
+from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_wire import ChildAnswer, ChildError, Chunk, refusal
+from lmserver.errors import ApiError
+from lmwire.errors import ErrorCode
+
+LOAD_TIMEOUT = 600.0
+"""Seconds until a load is given up: a large model on a slow disk takes minutes."""
+
+LOG_LINES = 200
+"""Lines of the child's log kept, to explain a load that failed."""
+
+MAX_LOG_LINE = 4096
+
+
+class LlamaProcess:
+    """A running child; made by `start`."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, drain: asyncio.Task[None], settings: ChildSettings, url: str
+    ) -> None:
+        self._process = process
+        self._drain = drain
+        self.settings = settings
+        self._client = httpx2.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {settings.key}"},
+            # Prefill of a long prompt may stay silent for minutes on a slow machine; a cancel does not wait.
+            timeout=httpx2.Timeout(None, connect=5.0),
+            # The child closes idle connections as it likes, and a request on one of those would fail.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+            trust_env=False,
+        )
+        self._decode = msgspec.json.Decoder(Chunk).decode
+
+    @classmethod
+    async def start(cls, settings: ChildSettings) -> "LlamaProcess":
+        """Start the child and wait until the model answers.
+
+        Raises:
+            ApiError: 500 `model_load_failed` with the reason from the engine's log.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            # Without the working directory on the module path: it may be anybody's repository.
+            "-P",
+            "-m",
+            "lmserver.engines.llama_child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
+            start_new_session=True,
+        )
+        log: deque[str] = deque(maxlen=LOG_LINES)
+        drain = asyncio.create_task(_drain(process, log))
+        try:
+            url = await asyncio.wait_for(_handshake(process, settings), LOAD_TIMEOUT)
+        except BaseException as error:
+            await _end(process)
+            await drain
+            if isinstance(error, (TimeoutError, OSError, msgspec.MsgspecError)):
+                raise ApiError(
+                    500,
+                    f"Could not load {Path(settings.path).name}: {_reason(process, log)}.",
+                    code=ErrorCode.MODEL_LOAD_FAILED,
+                    param="model",
+                ) from error
+            raise
+        return cls(process, drain, settings, url)
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the child has ended, however it did."""
+        return self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def close(self) -> None:
+        """End the child."""
+        await self._client.aclose()
+        await _end(self._process)
+        await self._drain
+
+    async def post(self, path: str, body: JsonObject) -> bytes:
+        """Ask for a whole answer.
+
+        Raises:
+            ApiError: what the child refuses, or 500 `engine_failed` when it broke.
+        """
+        try:
+            response = await self._client.post(path, json=body)
+        except httpx2.TransportError as error:
+            raise await self.ended("did not answer") from error
+        if response.status_code != 200:
+            raise refusal(response.content)
+        return response.content
+
+    async def stream(self, path: str, body: JsonObject) -> AsyncGenerator[Chunk]:
+        """Ask for a stream; only a streamed request stops when its connection closes. Raises as `post` does."""
+        body = body | {"stream": True, "return_progress": True, "cache_prompt": True}
+        try:
+            async with self._client.stream("POST", path, json=body) as response:
+                if response.status_code != 200:
+                    raise refusal(await response.aread())
+                async for event in httpx2.EventSource(response, max_event_size=None):
+                    if event.data == "[DONE]":
+                        continue
+                    chunk = self._decode(event.data)
+                    if chunk.error is not None:
+                        raise refusal(msgspec.json.encode(ChildError(chunk.error)))
+                    yield chunk
+        except httpx2.TransportError as error:
+            raise await self.ended("stopped answering") from error
+
+    async def ended(self, what: str) -> ApiError:
+        """Say how the child came to fail a request; `what` is what was seen of it."""
+        # A connection that breaks is often the first that is seen of a dying child.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), 1.0)
+        code = self._process.returncode
+        if code is None:
+            cause = what
+        elif code < 0:
+            cause = f"was ended by {signal.Signals(-code).name}"
+        else:
+            cause = f"exited with code {code}"
+        return ApiError(
+            500,
+            f"The engine that holds the model {cause}. The next request starts it anew, if need be.",
+            code=ErrorCode.ENGINE_FAILED,
+            kind="server_error",
+        )
+
+
+async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(msgspec.json.encode(settings) + b"\n")
+    await process.stdin.drain()
+    answer = msgspec.json.decode(await process.stdout.readline(), type=ChildAnswer)
+    if not answer.url:
+        raise OSError(answer.error)
+    return answer.url
+
+
+async def _drain(process: asyncio.subprocess.Process, log: deque[str]) -> None:
+    """Read the child's log so that its pipe never fills."""
+    assert process.stderr is not None
+    rest = ""
+    while chunk := await process.stderr.read(65536):
+        *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
+        log.extend(lines)
+        rest = rest[-MAX_LOG_LINE:]
+    log.append(rest)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the child: it holds nothing worth saving, and a busy one would not hear a gentler word."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _reason(process: asyncio.subprocess.Process, log: deque[str]) -> str:
+    """Pick the log's first error; llama.cpp's own exception text is the same for every cause."""
+    for line in log:
+        if " E " in line:
+            return line.split(" E ", 1)[1].partition(": ")[2].rstrip(". ")
+    code = process.returncode
+    return f"the engine ended with code {code}" if code else "the engine gave no reason"
