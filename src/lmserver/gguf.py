@@ -104,6 +104,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     split_count: int
     """How many files hold the model: 1 unless it is split."""
     size_bytes: int
+    kv_width: int | None = None
+    """Numbers of the key, and of the value, that one layer keeps of a token."""
 
 
 class _Tensors(msgspec.Struct, frozen=True):
@@ -357,7 +359,17 @@ def _header(values: _Values, tensors: _Tensors, size: int) -> GgufHeader:
         has_pooling=architecture in _POOLING_ARCHITECTURES or bool(values.get(f"{architecture}.pooling_type")),
         split_count=_count(values, "split.count") or 1,
         size_bytes=size,
+        kv_width=_kv_width(values, architecture),
     )
+
+
+def _kv_width(values: _Values, architecture: str) -> int | None:
+    # Some models have other counts in each layer, written as an array, which is skipped.
+    heads = _count(values, f"{architecture}.attention.head_count")
+    kept = _count(values, f"{architecture}.attention.head_count_kv") or heads
+    embedding = _count(values, f"{architecture}.embedding_length")
+    width = _count(values, f"{architecture}.attention.key_length") or (heads and embedding and embedding // heads)
+    return kept * width if kept and width else None
 
 
 def _label(values: _Values, key: str) -> str:

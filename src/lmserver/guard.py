@@ -89,7 +89,7 @@ class Guard:
 def answer(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     """Write the response for an error."""
     content = msgspec.json.encode(ErrorBody(error.body))
-    return Response(content, error.status, headers, media_type="application/json")
+    return Response(content, error.status, {**error.headers, **(headers or {})}, media_type="application/json")
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

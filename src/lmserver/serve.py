@@ -20,7 +20,9 @@ from lmserver.app import ENDPOINTS, build
 from lmserver.download import DEFAULT_MODEL
 from lmserver.engines.scripted import ScriptedEngine
 from lmserver.errors import ModelError
+from lmserver.places import settings_file
 from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
+from lmserver.settings import SettingsFile
 
 GRACE = 10
 """Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
@@ -51,7 +53,8 @@ def serve(options: ServerOptions) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status.
 
     Raises:
-        ModelError: when the address cannot be listened on, or would expose the models without a key.
+        ModelError: when the settings file cannot be used, and when the address cannot be listened on, or would
+            expose the models without a key.
     """
     logging.basicConfig(
         stream=sys.stderr,
@@ -71,13 +74,19 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
     scripts = {options.script.stem: options.script} if options.script else {}
     for script in scripts.values():
         ScriptedEngine.read(script)
+    stored = SettingsFile(settings_file(os.environ))
+    server_settings = stored.current().server
     service = Service(
         ServiceSettings(
             models=options.models,
             state=options.state,
             context_length=options.context_length,
-            output_limit=options.output_limit or DEFAULT_OUTPUT,
+            output_limit=options.output_limit or server_settings.output_limit or DEFAULT_OUTPUT,
             threads=options.threads,
+            keep=server_settings.keep,
+            ttl=server_settings.ttl,
+            queue=server_settings.queue,
+            file=stored,
             scripts=scripts,
         )
     )
@@ -102,7 +111,7 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
     finally:
         if parent is not None:
             parent.cancel()
-        await service.pool.close()
+        await service.close()
     return 0
 
 

@@ -1,7 +1,7 @@
 """What an engine is: one loaded model that turns a conversation or a prompt into a stream of pieces.
 
-The order of a stream: any number of `Progress`, then any number of `TextPiece`, `ReasoningPiece` and
-`CallPiece`, then exactly one `Finished`. Closing the iterator early cancels the work.
+The order of a stream: any number of `Loading`, then of `Progress`, then any number of `TextPiece`,
+`ReasoningPiece` and `CallPiece`, then exactly one `Finished`. Closing the iterator early cancels the work.
 """
 
 from collections.abc import AsyncGenerator
@@ -124,7 +124,13 @@ class Finished(msgspec.Struct, frozen=True):
     usage: Usage
 
 
-Piece = Progress | TextPiece | ReasoningPiece | CallPiece | Finished
+class Loading(msgspec.Struct, frozen=True):
+    """The model is not there yet: seconds since its load began. Comes before all others, and from no engine."""
+
+    seconds: float
+
+
+Piece = Loading | Progress | TextPiece | ReasoningPiece | CallPiece | Finished
 
 
 class Embedded(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -62,7 +62,17 @@ class LlamaEngine:
 
     @classmethod
     async def load(
-        cls, path: Path, template: str, *, context_length: int, parallel: int = 4, threads: int
+        cls,
+        path: Path,
+        template: str,
+        *,
+        context_length: int,
+        parallel: int = 4,
+        threads: int,
+        batch: int = 256,
+        gpu_layers: int = -1,
+        draft_path: str = "",
+        speculation: Literal["none", "ngram"] = "none",
     ) -> "LlamaEngine":
         """Start the child and wait until the model answers.
 
@@ -72,6 +82,10 @@ class LlamaEngine:
             context_length: tokens shared by all slots.
             parallel: requests that are computed together; more wait in the child's queue.
             threads: CPU threads; more than the free cores slows every one of them down.
+            batch: tokens of a prompt that are read at a time; other streams wait for so long.
+            gpu_layers: layers that are computed on a GPU if there is one; -1 means all.
+            draft_path: the file of a smaller model that guesses ahead; empty means none.
+            speculation: how to guess ahead without one.
 
         Raises:
             ApiError: 500 `model_load_failed` with the reason from the engine's log.
@@ -84,6 +98,10 @@ class LlamaEngine:
             threads=threads,
             chat_template=with_tools(template or CHATML),
             cache_mib=512,
+            batch=batch,
+            gpu_layers=gpu_layers,
+            draft_path=draft_path,
+            speculation=speculation,
         )
         return cls(await LlamaProcess.start(settings))
 

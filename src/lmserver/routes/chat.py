@@ -19,6 +19,7 @@ from lmserver.engines import (
     GenerationRequest,
     JsonObject,
     JsonReply,
+    Loading,
     Piece,
     Progress,
     ReasoningPiece,
@@ -285,6 +286,8 @@ def _event(piece: Piece, reply: _Reply) -> bytes:
             if reply.wants_progress:
                 return reply.chunk(chat.Delta(), prompt_progress=chat.PromptProgress(total, cached, processed))
             return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
+        case Loading(seconds=seconds):
+            return sse.comment(f"loading the model, {seconds:.0f} s so far")
         case Finished(reason=reason, usage=usage):
             end = reply.chunk(chat.Delta(), reason)
             return end + reply.chunk(usage=usage) if reply.wants_usage else end
@@ -314,7 +317,7 @@ async def _collect(pieces: AsyncGenerator[Piece], reply: _Reply) -> chat.ChatCom
                     calls.setdefault(piece.index, []).append(piece)
                 case Finished():
                     end = piece
-                case Progress():
+                case Loading() | Progress():
                     pass
     assert end is not None, "an engine's stream ends with Finished or raises"
     message = chat.ReplyMessage(

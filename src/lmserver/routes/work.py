@@ -14,6 +14,7 @@ from lmserver.engines import (
     Engine,
     Finished,
     GenerationRequest,
+    Loading,
     Piece,
     ReasoningPiece,
     TextPiece,
@@ -25,6 +26,10 @@ from lmserver.service import Kind, Service
 from lmwire.errors import ErrorCode
 
 T = TypeVar("T")
+
+QUIET_LOAD = 2.0
+"""Seconds that a client waits for a model before it is told so."""
+LOADING_INTERVAL = 1.0
 
 
 class Job:
@@ -49,7 +54,12 @@ class Job:
         Raises:
             ApiError: what `Service.lease` and the engine raise, and 400 for a prompt beyond the context.
         """
-        async with self._lease("llm") as engine:
+        async with contextlib.AsyncExitStack() as stack:
+            entering = asyncio.ensure_future(stack.enter_async_context(self._lease("llm")))
+            async with contextlib.aclosing(self._while_loading(entering)) as waiting:
+                async for sign in waiting:
+                    yield sign
+            engine = await entering
             _check_fits(work, engine)
             begun = engine.generate(work) if isinstance(work, GenerationRequest) else engine.complete(work)
             async with contextlib.aclosing(begun) as pieces:
@@ -59,6 +69,19 @@ class Job:
                     elif isinstance(piece, Finished):
                         self._record.spent(piece.usage)
                     yield piece
+
+    async def _while_loading(self, entering: asyncio.Future[Engine]) -> AsyncGenerator[Loading]:
+        """Give signs of life until the engine is there, but none of a short load: the first fixes the status."""
+        try:
+            await asyncio.wait({entering}, timeout=QUIET_LOAD)
+            while not entering.done():
+                seconds = self._service.loading_seconds(self._name)
+                if seconds is not None:
+                    yield Loading(seconds)
+                await asyncio.wait({entering}, timeout=LOADING_INTERVAL)
+        finally:
+            entering.cancel()
+            await asyncio.wait({entering})
 
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
         """Turn inputs into vectors. Raises `ApiError` as `run` does."""
