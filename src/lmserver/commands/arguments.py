@@ -42,10 +42,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_address(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which server is meant."""
+def add_address(parser: argparse.ArgumentParser, *, has_short_port: bool = True) -> None:
+    """Add the options that say which server is meant; `-p` can be left for another option."""
     parser.add_argument("--host", help="the server's address (default: this machine)")
-    parser.add_argument("--port", "-p", type=port, help="the server's port (default: that of the one that runs)")
+    names = ["--port", "-p"] if has_short_port else ["--port"]
+    parser.add_argument(*names, type=port, help="the server's port (default: that of the one that runs)")
 
 
 def port(text: str) -> int:
