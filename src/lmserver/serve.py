@@ -1,6 +1,7 @@
 """Runs the server in the foreground: socket, banner, signals, and an end that leaves nothing behind."""
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import json
@@ -9,13 +10,15 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 import uvicorn
 
-from lmserver import __version__
+from lmserver import __version__, daemon
 from lmserver.app import ENDPOINTS, build
 from lmserver.download import DEFAULT_MODEL
 from lmserver.engines.scripted import ScriptedEngine
@@ -23,6 +26,8 @@ from lmserver.errors import ModelError
 from lmserver.places import settings_file
 from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
 from lmserver.settings import SettingsFile
+
+log = logging.getLogger("lmstudio")
 
 GRACE = 10
 """Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
@@ -43,6 +48,18 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state: Path
     is_child: bool
     """Serve one parent: tell it the URL as a JSON line on standard output, and end when standard input does."""
+    keep: int | None = None
+    """Models that stay loaded at once."""
+    parallel: int | None = None
+    """Requests that a model answers at once."""
+    ttl: int | None = None
+    """Seconds without a request after which a model is let go."""
+    cors: tuple[str, ...] = ()
+    """Origins of pages that may use the server."""
+    log_prompts: bool = False
+    """Write prompts and replies to the log."""
+    output: Path | None = None
+    """The file that our output goes to, if not to a terminal."""
 
     def __repr__(self) -> str:
         """Leave the key out: reprs end up in logs and traces."""
@@ -83,8 +100,9 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
             context_length=options.context_length,
             output_limit=options.output_limit or server_settings.output_limit or DEFAULT_OUTPUT,
             threads=options.threads,
-            keep=server_settings.keep,
-            ttl=server_settings.ttl,
+            parallel=options.parallel,
+            keep=options.keep or server_settings.keep,
+            ttl=options.ttl or server_settings.ttl,
             queue=server_settings.queue,
             file=stored,
             scripts=scripts,
@@ -107,12 +125,42 @@ async def _serve(options: ServerOptions, listener: socket.socket) -> int:
     _banner(options, service, url)
     parent = asyncio.create_task(_live_with_parent(server, url)) if options.is_child else None
     try:
-        await server.serve(sockets=[listener])
+        with contextlib.nullcontext() if options.is_child else _found_by_commands(options, listener, url):
+            _end_with_terminal(server)
+            await server.serve(sockets=[listener])
     finally:
         if parent is not None:
             parent.cancel()
         await service.close()
     return 0
+
+
+@contextlib.contextmanager
+def _found_by_commands(options: ServerOptions, listener: socket.socket, url: str) -> Generator[None]:
+    """Keep a record of this server for `lmstudio server status` and the like; serve without one if need be."""
+    with contextlib.ExitStack() as kept:
+        record = daemon.Record(
+            pid=os.getpid(),
+            born=daemon.born(os.getpid()) or "",
+            host=options.host,
+            port=listener.getsockname()[1],
+            url=url,
+            version=__version__,
+            started=time.time(),
+            log=str(options.output or ""),
+        )
+        try:
+            kept.enter_context(daemon.recorded(options.state, record))
+        except OSError as error:
+            where = error.filename or options.state
+            log.warning("`lmstudio server status` cannot find this server: %s: %s", where, error.strerror)
+        yield
+
+
+def _end_with_terminal(server: "_Server") -> None:
+    """End in good order when the terminal closes, unless `nohup` said that it should not matter."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.handle_exit, signal.SIGTERM, None)
 
 
 class _Server(uvicorn.Server):
