@@ -144,7 +144,13 @@ def _get(options: argparse.Namespace) -> int:
             "Add any other GGUF file with `lmstudio import FILE.gguf`."
         )
     with Bar() as bar:
-        path = get(model, models_dir(os.environ), bar.show)
+        if model.is_source:
+            # The converter's libraries take longer to import than all else that this command does.
+            from lmserver.minilm import get_minilm
+
+            path = get_minilm(models_dir(os.environ), bar.show)
+        else:
+            path = get(model, models_dir(os.environ), bar.show)
     print(f"{model.id} is at {path}", file=sys.stderr)
     return SUCCESS
 

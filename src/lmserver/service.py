@@ -100,7 +100,7 @@ class Service:
                 yield name, engine
             return
 
-        model = self._resolve(name)
+        model = self._resolve(name, kind)
         if model.kind != kind:
             raise cannot("chat" if kind == "llm" else "embed")
 
@@ -113,6 +113,7 @@ class Service:
                 context_length=self._context_length(model),
                 parallel=self.settings.parallel,
                 threads=self.settings.threads or os.cpu_count() or 1,
+                embeddings=model.kind == "embeddings",
             )
             seconds = time.monotonic() - started
             log.info("loaded %s in %.1f s, context %d tokens", model.id, seconds, engine.context_length)
@@ -125,8 +126,8 @@ class Service:
         made_for = model.header.context_length or DEFAULT_CONTEXT
         return min(made_for, self.settings.context_length or DEFAULT_CONTEXT)
 
-    def _resolve(self, name: str) -> Model:
-        if not name and len(only := self._chat_models()) == 1:
+    def _resolve(self, name: str, kind: Kind = "llm") -> Model:
+        if not name and len(only := self._models(kind)) == 1:
             return only[0]
         try:
             return self._catalog.resolve(name)
@@ -149,8 +150,8 @@ class Service:
                 return file
         return None
 
-    def _chat_models(self) -> list[Model]:
-        return [entry for entry in self._catalog.scan() if isinstance(entry, Model) and entry.kind == "llm"]
+    def _models(self, kind: Kind) -> list[Model]:
+        return [entry for entry in self._catalog.scan() if isinstance(entry, Model) and entry.kind == kind]
 
 
 def _not_found(error: UnknownModel, broken: BrokenFile | None) -> str:

@@ -27,6 +27,7 @@ from lmserver.engines import (
     TextPiece,
 )
 from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_embedding import embed
 from lmserver.engines.llama_process import LlamaProcess
 from lmserver.engines.llama_wire import (
     Chunk,
@@ -62,7 +63,14 @@ class LlamaEngine:
 
     @classmethod
     async def load(
-        cls, path: Path, template: str, *, context_length: int, parallel: int = 4, threads: int
+        cls,
+        path: Path,
+        template: str,
+        *,
+        context_length: int,
+        parallel: int = 4,
+        threads: int,
+        embeddings: bool = False,
     ) -> "LlamaEngine":
         """Start the child and wait until the model answers.
 
@@ -72,6 +80,7 @@ class LlamaEngine:
             context_length: tokens shared by all slots.
             parallel: requests that are computed together; more wait in the child's queue.
             threads: CPU threads; more than the free cores slows every one of them down.
+            embeddings: whether the model gives one vector for a text instead of a next token.
 
         Raises:
             ApiError: 500 `model_load_failed` with the reason from the engine's log.
@@ -82,8 +91,9 @@ class LlamaEngine:
             context_length=context_length,
             parallel=parallel,
             threads=threads,
-            chat_template=with_tools(template or CHATML),
-            cache_mib=512,
+            chat_template="" if embeddings else with_tools(template or CHATML),
+            cache_mib=0 if embeddings else 512,
+            embeddings=embeddings,
         )
         return cls(await LlamaProcess.start(settings))
 
@@ -121,7 +131,9 @@ class LlamaEngine:
         yield
 
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
-        raise cannot("embed")
+        if not self._child.settings.embeddings:
+            raise cannot("embed")
+        return await embed(self._child, inputs)
 
     # Free replies, and JSON ------------------------------------------------------------------------------
 

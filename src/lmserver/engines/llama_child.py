@@ -24,6 +24,8 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     chat_template: str
     cache_mib: int
+    embeddings: bool = False
+    """Whether the model gives one vector for a text instead of a next token."""
 
     def __repr__(self) -> str:
         """Leave the key out: reprs end up in logs and traces."""
@@ -44,6 +46,10 @@ def _start(settings: ChildSettings) -> Any:
     parameters.kv_unified = True
     # Small batches cost nothing measurable and let a cancel take effect within a second of prefill.
     parameters.n_batch = parameters.n_ubatch = 256
+    if settings.embeddings:
+        parameters.embedding = True
+        # A text is read both ways, so it has to be in one batch.
+        parameters.n_batch = parameters.n_ubatch = settings.context_length
     parameters.cache_ram_mib = settings.cache_mib
     parameters.cpuparams.n_threads = settings.threads
     parameters.cpuparams_batch.n_threads = settings.threads
