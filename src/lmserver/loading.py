@@ -75,6 +75,7 @@ async def load(plan: LoadPlan, free: int) -> Engine:
             gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
             draft_path=_draft(plan),
             speculation=settings.speculation or "none",
+            embeddings=model.kind == "embeddings",
         )
     seconds = time.monotonic() - started
     log.info("loaded %s in %.1f s, context %d tokens", model.id, seconds, engine.context_length)

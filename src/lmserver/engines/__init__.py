@@ -136,7 +136,8 @@ Piece = Loading | Progress | TextPiece | ReasoningPiece | CallPiece | Finished
 class Embedded(msgspec.Struct, frozen=True):
     """Vectors of some inputs, in their order, each of Euclidean length 1."""
 
-    vectors: list[list[float]]
+    vectors: list[bytes]
+    """Each packed as little-endian 32-bit floats."""
     tokens: int
     """Tokens of all inputs, special ones included."""
 

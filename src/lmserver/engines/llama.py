@@ -27,6 +27,7 @@ from lmserver.engines import (
     TextPiece,
 )
 from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_embedding import embed
 from lmserver.engines.llama_process import LlamaProcess
 from lmserver.engines.llama_wire import (
     Chunk,
@@ -73,6 +74,7 @@ class LlamaEngine:
         gpu_layers: int = -1,
         draft_path: str = "",
         speculation: Literal["none", "ngram"] = "none",
+        embeddings: bool = False,
     ) -> "LlamaEngine":
         """Start the child and wait until the model answers.
 
@@ -86,6 +88,7 @@ class LlamaEngine:
             gpu_layers: layers that are computed on a GPU if there is one; -1 means all.
             draft_path: the file of a smaller model that guesses ahead; empty means none.
             speculation: how to guess ahead without one.
+            embeddings: whether the model gives one vector for a text instead of a next token.
 
         Raises:
             ApiError: 500 `model_load_failed` with the reason from the engine's log.
@@ -96,12 +99,13 @@ class LlamaEngine:
             context_length=context_length,
             parallel=parallel,
             threads=threads,
-            chat_template=with_tools(template or CHATML),
-            cache_mib=512,
             batch=batch,
             gpu_layers=gpu_layers,
             draft_path=draft_path,
             speculation=speculation,
+            chat_template="" if embeddings else with_tools(template or CHATML),
+            cache_mib=0 if embeddings else 512,
+            embeddings=embeddings,
         )
         return cls(await LlamaProcess.start(settings))
 
@@ -139,7 +143,9 @@ class LlamaEngine:
         yield
 
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
-        raise cannot("embed")
+        if not self._child.settings.embeddings:
+            raise cannot("embed")
+        return await embed(self._child, inputs)
 
     # Free replies, and JSON ------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The file of a smaller model that guesses ahead."""
     speculation: Literal["none", "ngram"] = "none"
     """How to guess ahead without one."""
+    embeddings: bool = False
+    """Whether the model gives one vector for a text instead of a next token."""
 
     def __repr__(self) -> str:
         """Leave the key out: reprs end up in logs and traces."""
@@ -53,6 +55,10 @@ def _start(settings: ChildSettings) -> Any:
     # Other streams, and a cancel, wait for the end of a batch.
     parameters.n_batch = parameters.n_ubatch = settings.batch
     parameters.n_gpu_layers = settings.gpu_layers
+    if settings.embeddings:
+        parameters.embedding = True
+        # A text is read both ways, so it has to be in one batch.
+        parameters.n_batch = parameters.n_ubatch = settings.context_length
     parameters.cache_ram_mib = settings.cache_mib
     parameters.cpuparams.n_threads = settings.threads
     parameters.cpuparams_batch.n_threads = settings.threads
