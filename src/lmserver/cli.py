@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lmserver import __version__
 from lmserver.catalog import BrokenFile, Catalog, Entry, models_dir
+from lmserver.commands import keys
 from lmserver.download import DEFAULT_MODEL, KNOWN, get
 from lmserver.errors import ModelError
 from lmserver.importing import import_file
@@ -91,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(command=_ls)
 
+    keys.add(commands)
+
     server = commands.add_parser("server", help="run the server", description="Run the server.")
     actions = server.add_subparsers(title="actions", metavar="ACTION", required=True)
     starting = actions.add_parser(
@@ -119,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument(
         "--script", type=Path, metavar="FILE.json", help="also serve the scripted model in this file"
     )
+    starting.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="let pages of this origin in")
+    starting.add_argument("--log-prompts", action="store_true", help="write prompts to the log")
     starting.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     starting.set_defaults(command=_start)
     return parser
@@ -236,6 +241,8 @@ def _start(options: argparse.Namespace) -> int:
             models=models_dir(os.environ),
             state=state_dir(os.environ),
             is_child=options.child,
+            cors=tuple(options.cors),
+            log_prompts=options.log_prompts,
         )
     )
 
