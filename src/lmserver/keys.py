@@ -1,4 +1,4 @@
-"""API keys: made, listed and revoked in a file that holds only their digests, and told apart when a client sends one."""
+"""API keys: made, listed and revoked in a file that holds only digests; told apart when a client sends one."""
 
 import contextlib
 import hashlib

@@ -51,6 +51,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Models that stay loaded at once."""
     scripts: Mapping[str, Path] = {}
     """Scripted models by id."""
+    log_prompts: bool = False
+    """Write prompts to the log."""
 
 
 class Service:
