@@ -56,6 +56,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Scripted models by id."""
     file: SettingsFile | None = None
     """The settings of single models."""
+    log_prompts: bool = False
+    """Write prompts to the log."""
 
 
 class Service:

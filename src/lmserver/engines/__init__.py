@@ -5,7 +5,7 @@ The order of a stream: any number of `Loading`, then of `Progress`, then any num
 """
 
 from collections.abc import AsyncGenerator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -178,4 +178,13 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free the model's memory."""
+        ...
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """An engine that can tell the text of a prompt."""
+
+    async def render(self, request: GenerationRequest) -> str:
+        """Give the exact text that the model reads for this request."""
         ...

@@ -147,6 +147,15 @@ class LlamaEngine:
             raise cannot("embed")
         return await embed(self._child, inputs)
 
+    async def render(self, request: GenerationRequest) -> str:
+        match request.constraint:
+            case ForcedCall():
+                return await self._render(request) + call_opening(self._child.settings.chat_template)
+            case JsonReply():
+                return await self._render(request)
+            case None:
+                return await self._render(request, request.template_arguments)
+
     # Free replies, and JSON ------------------------------------------------------------------------------
 
     async def _chat(self, request: GenerationRequest, extra: JsonObject) -> AsyncGenerator[Piece]:
@@ -223,12 +232,10 @@ class LlamaEngine:
         yield CallPiece(index=0, arguments=msgspec.json.encode(call["arguments"]).decode())
         yield Finished("tool_calls", usage)
 
-    async def _render(self, request: GenerationRequest) -> str:
-        body = {
-            "messages": request.messages,
-            "tools": request.tools,
-            "chat_template_kwargs": request.template_arguments | {"enable_thinking": False},
-        }
+    async def _render(self, request: GenerationRequest, arguments: JsonObject | None = None) -> str:
+        if arguments is None:
+            arguments = request.template_arguments | {"enable_thinking": False}
+        body = {"messages": request.messages, "tools": request.tools, "chat_template_kwargs": arguments}
         return msgspec.json.decode(await self._child.post("/apply-template", body), type=Rendered).prompt
 
     async def _complete(

@@ -17,11 +17,12 @@ from lmserver.engines import (
     Loading,
     Piece,
     ReasoningPiece,
+    Renders,
     TextPiece,
     Work,
 )
 from lmserver.errors import ApiError
-from lmserver.journal import record_of
+from lmserver.journal import note_prompt, record_of
 from lmserver.service import Kind, Service
 from lmwire.errors import ErrorCode
 
@@ -61,6 +62,7 @@ class Job:
                     yield sign
             engine = await entering
             _check_fits(work, engine)
+            await self._note_prompt(work, engine)
             begun = engine.generate(work) if isinstance(work, GenerationRequest) else engine.complete(work)
             async with contextlib.aclosing(begun) as pieces:
                 async for piece in pieces:
@@ -89,6 +91,14 @@ class Job:
             embedded = await engine.embed(inputs)
             self._record.prompt_tokens = embedded.tokens
             return embedded
+
+    async def _note_prompt(self, work: Work, engine: Engine) -> None:
+        if not self._service.settings.log_prompts:
+            return
+        if isinstance(work, CompletionRequest):
+            note_prompt(self._record, work.prompt)
+        elif isinstance(engine, Renders):
+            note_prompt(self._record, await engine.render(work))
 
     @contextlib.asynccontextmanager
     async def _lease(self, kind: Kind) -> AsyncGenerator[Engine]:
