@@ -1,4 +1,4 @@
-"""Checks every exchange with the server against OpenAI's published shapes, which the official client carries as types.
+"""Checks every exchange with the server against the published shapes, which the official client carries as types.
 
 The client's own types are lenient: they take unknown members, and a required member that may be null becomes an
 optional one. So a value is validated strictly, its unknown members are compared with the extensions that we document,
