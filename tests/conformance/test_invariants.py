@@ -71,8 +71,7 @@ def _forced(client: openai.OpenAI, group: list[str], name: str, at: int, streame
         "messages": ask(QUESTIONS[at % len(QUESTIONS)]),
         "tools": [tool(each) for each in group],
         "tool_choice": {"type": "function", "function": {"name": wanted}} if is_named else "required",
-        "temperature": 1.0 if at % 3 else 0,
-        "seed": at,
+        "temperature": 0,
         "max_tokens": LIMIT,
     }
     if streamed:
