@@ -84,7 +84,7 @@ def test_dimensions_are_kept_or_refused(client: openai.OpenAI, embedder: str, re
         ({"input": "x", "model": MODEL}, "model"),
         ({}, None),
     ],
-    ids=lambda value: str(value)[:24],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_bad_request_is_refused_by_name(client: openai.OpenAI, embedder: str, body: Any, param: str | None) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
