@@ -269,6 +269,10 @@ class LlamaEngine:
         body = msgspec.to_builtins(request.sampling) | body
         if request.constraint is not None:
             body.pop("stop", None)
+        if request.sampling.seed is not None:
+            # A prompt that is read in other batches gives logits that differ in their last bits, which is
+            # enough for another word now and then; and who sends a seed wants the same words again.
+            body["cache_prompt"] = False
         return self._child.stream(path, body)
 
 

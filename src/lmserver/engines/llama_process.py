@@ -115,7 +115,7 @@ class LlamaProcess:
 
     async def stream(self, path: str, body: JsonObject) -> AsyncGenerator[Chunk]:
         """Ask for a stream; only a streamed request stops when its connection closes. Raises as `post` does."""
-        body = body | {"stream": True, "return_progress": True, "cache_prompt": True}
+        body = {"cache_prompt": True} | body | {"stream": True, "return_progress": True}
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code != 200:
