@@ -87,7 +87,7 @@ async def show_metrics(request: Request) -> Response:
     """Show the numbers."""
     metrics: Metrics = request.app.state.metrics
     service: Service = request.app.state.service
-    return Response(metrics.write(len(service.pool.loaded())), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(metrics.write(len(service.pool.residents())), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 ENDPOINTS = (Endpoint("GET", "/metrics", "numbers for Prometheus", show_metrics, is_listed=False),)
