@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from lmserver import __version__
-from lmserver.commands import chat, completion, keys, loaded, log, models, server
+from lmserver.commands import chat, completion, get, keys, loaded, log, models, server
 from lmserver.commands.arguments import FAILURE, INTERRUPTED, SUCCESS, USAGE
 from lmserver.errors import ModelError
 
-SUBJECTS = (models, server, loaded, chat, keys, log, completion)
+SUBJECTS = (get, models, server, loaded, chat, keys, log, completion)
 """What adds the commands, in the order of `lmstudio --help`."""
 
 EXAMPLES = """examples:
