@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from lmserver.errors import ApiError
 from lmserver.guard import Guard, answer
-from lmserver.routes import Endpoint, chat, models
+from lmserver.routes import Endpoint, chat, completions, models
 from lmserver.routes.work import ClientLeft
 from lmserver.service import Service
 from lmwire.errors import ErrorCode
@@ -43,6 +43,7 @@ async def _health(_: Request) -> Response:
 ENDPOINTS = (
     *models.ENDPOINTS,
     *chat.ENDPOINTS,
+    *completions.ENDPOINTS,
     Endpoint("GET", "/health", "is the server up", _health),
 )
 

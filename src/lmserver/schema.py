@@ -71,7 +71,11 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
         _check_reference(schema, members, pointer, where)
         if is_promised:
             _check_satisfiable(members, pointer, where)
-            after += [f"{keyword} at {pointer}" for keyword in sorted(members.keys() & _IGNORED) if members[keyword] is not False]
+            after += [
+                f"{keyword} at {pointer}"
+                for keyword in sorted(members.keys() & _IGNORED)
+                if members[keyword] is not False
+            ]
             if is_strict and after:
                 keyword, _, pointer = after[0].partition(" at ")
                 raise _refusal(where, pointer, keyword, "is not known to the grammar compiler")

@@ -129,7 +129,7 @@ def test_a_pattern_that_does_not_compile_is_refused_at_once(pattern: str, keywor
     assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "(a*)*$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "^(a*)*$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
 def test_no_pattern_takes_the_validator_long(pattern: str) -> None:
     given = {"type": "string", "pattern": pattern}
     began = time.monotonic()

@@ -132,7 +132,9 @@ class LlamaEngine:
                         return
         except ApiError as error:
             if error.body.code == ErrorCode.CONTEXT_LENGTH_EXCEEDED:
-                raise ApiError(400, error.body.message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, param="prompt") from error
+                raise ApiError(
+                    400, error.body.message, code=ErrorCode.CONTEXT_LENGTH_EXCEEDED, param="prompt"
+                ) from error
             raise
         raise await self._child.ended("closed its stream before the reply was finished")
 
