@@ -12,7 +12,7 @@ from lmserver.errors import ApiError
 from lmserver.guard import Access, Guard, answer
 from lmserver.journal import CLIENT_LEFT, Journal, record_of
 from lmserver.metrics import Metrics
-from lmserver.routes import Endpoint, chat, embeddings, models, native, responses
+from lmserver.routes import Endpoint, chat, completions, embeddings, models, native, responses
 from lmserver.routes.work import ClientLeft
 from lmserver.service import Service
 from lmwire.errors import ErrorCode
@@ -42,6 +42,7 @@ async def _health(_: Request) -> Response:
 ENDPOINTS = (
     *models.ENDPOINTS,
     *chat.ENDPOINTS,
+    *completions.ENDPOINTS,
     *responses.ENDPOINTS,
     *embeddings.ENDPOINTS,
     *native.ENDPOINTS,

@@ -35,7 +35,7 @@ def post(server: RunningServer, body: object, path: str = "/chat/completions") -
         (b'{"messages":[{"role":"wizard","content":"x"}]}', "messages[0].role", "wizard"),
         (b'{"messages":[{"role":"user","content":5}]}', "messages[0].content", "int"),
         (b'{"messages":[{"role":"user","content":"x"}],"temperature":9}', "temperature", "2"),
-        (b'{"messages":[{"role":"user","content":"x"}],"n":2}', "n", "choice"),
+        (b'{"messages":[{"role":"user","content":"x"}],"n":9}', "n", "8"),
         (b'{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}', "tool_choice", "function"),
         (
             b'{"messages":[{"role":"user","content":"x"}],"reasoning_effort":"a lot"}',

@@ -18,12 +18,21 @@ class ForcedCall(msgspec.Struct, frozen=True):
     """The demand that the reply be one call to one of these functions."""
 
     functions: tuple[FunctionDefinition, ...]
+    checked_after: tuple[str, ...] = ()
+    """What only the validator enforces, as `KEYWORD at POINTER`; a reply that fails it is tried once more."""
 
 
 class JsonReply(msgspec.Struct, frozen=True):
-    """The demand that the reply be JSON that `schema` accepts; the schema was checked before."""
+    """The demand that the reply be JSON that `schema` accepts; the schema was checked before.
+
+    Where the request has tools that may be called, a call of these is a reply too.
+    """
 
     schema: JsonObject
+    functions: tuple[FunctionDefinition, ...] = ()
+    """The functions that may be called instead."""
+    checked_after: tuple[str, ...] = ()
+    """What only the validator enforces, as in `ForcedCall`."""
 
 
 Constraint = ForcedCall | JsonReply | None
@@ -70,6 +79,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     max_tokens: int
     top_logprobs: int | None = None
+    is_echoed: bool = False
+    """Whether the prompt's own text comes first."""
 
 
 Work = GenerationRequest | CompletionRequest

@@ -115,7 +115,10 @@ class LlamaProcess:
 
     async def stream(self, path: str, body: JsonObject) -> AsyncGenerator[Chunk]:
         """Ask for a stream; only a streamed request stops when its connection closes. Raises as `post` does."""
-        body = {"cache_prompt": True} | body | {"stream": True, "return_progress": True}
+        # A prompt that is read in other batches gives logits that differ in their last bits, which is enough for
+        # another word now and then; and who sends a seed wants the same words again.
+        reuse = {"cache_prompt": body.get("seed") is None}
+        body = body | reuse | {"stream": True, "return_progress": True}
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code != 200:

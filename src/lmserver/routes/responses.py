@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from lmserver.engines import Finished, Piece, Progress
+from lmserver.engines import Finished, Loading, Piece, Progress
 from lmserver.errors import ApiError
 from lmserver.guard import decode
 from lmserver.journal import record_of
@@ -20,7 +20,7 @@ from lmserver.routes.responses_items import check_calls, invalid, read_input
 from lmserver.routes.responses_request import begun, check, read_tools, renamed, work_of
 from lmserver.routes.responses_running import Desk, Run, desk_of, items_of, not_found, reading
 from lmserver.routes.responses_stream import Writer
-from lmserver.routes.work import Job, while_connected
+from lmserver.routes.work import Job, waiting, while_connected
 from lmserver.service import Service
 from lmwire import response_items as items
 from lmwire import responses as wire
@@ -150,7 +150,7 @@ async def _load(request: Request, job: Job, asked: wire.ResponsesRequest) -> Asy
         yield Finished("stop", Usage())
 
 
-async def _fold(run: Run, first: Piece | None) -> AsyncGenerator[list[Event] | Progress]:
+async def _fold(run: Run, first: Piece | None) -> AsyncGenerator[list[Event] | Loading | Progress]:
     """Give the pieces to the writer, up to the end of the reply or its cancellation."""
     piece = first
     while True:
@@ -161,7 +161,7 @@ async def _fold(run: Run, first: Piece | None) -> AsyncGenerator[list[Event] | P
             case Finished():
                 yield run.writer.finish(piece)
                 return
-            case Progress():
+            case Loading() | Progress():
                 yield piece
             case _:
                 yield run.writer.take(piece)
@@ -201,8 +201,8 @@ async def _encoded(desk: Desk, run: Run, begun: list[Event], first: Piece | None
     yield _encode(begun)
     try:
         async for told in _fold(run, first):
-            if isinstance(told, Progress):
-                yield sse.comment(f"prompt {told.processed}/{told.total} tokens, {told.cached} cached")
+            if isinstance(told, (Loading, Progress)):
+                yield waiting(told)
             elif told:
                 yield _encode(told)
     except ApiError as error:

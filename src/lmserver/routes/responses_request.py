@@ -89,7 +89,7 @@ def read_tools(asked: wire.ResponsesRequest) -> Plan:
         log.info(
             "tools that are not functions are left out: %s", ", ".join(repr(kind[:40]) for kind in left_out[:20])
         )
-    return Plan(tools, _tool_choice(asked.tool_choice, tools), tuple(left_out))
+    return Plan(tools, _tool_choice(asked.tool_choice, tools))
 
 
 def _tool_choice(given: wire.ToolMode | JsonObject | None, tools: Sequence[wire.FunctionTool]) -> wire.ToolChoice:

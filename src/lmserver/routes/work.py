@@ -16,6 +16,7 @@ from lmserver.engines import (
     GenerationRequest,
     Loading,
     Piece,
+    Progress,
     ReasoningPiece,
     Renders,
     TextPiece,
@@ -24,6 +25,7 @@ from lmserver.engines import (
 from lmserver.errors import ApiError
 from lmserver.journal import note_prompt, record_of
 from lmserver.service import Kind, Service
+from lmwire import sse
 from lmwire.errors import ErrorCode
 
 T = TypeVar("T")
@@ -126,6 +128,15 @@ def _check_fits(work: Work, engine: Engine) -> None:
             code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
             param=param,
         )
+
+
+def waiting(piece: Loading | Progress) -> bytes:
+    """Write how far things are as a comment of the stream, which also keeps a quiet connection open."""
+    match piece:
+        case Loading(seconds=seconds):
+            return sse.comment(f"loading the model, {seconds:.0f} s so far")
+        case Progress(total=total, cached=cached, processed=processed):
+            return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
 
 
 # The client leaves --------------------------------------------------------------------------------------
