@@ -122,7 +122,9 @@ def test_a_forced_call_has_valid_arguments(real_server: RunningServer, choice: A
 
 
 def test_the_result_of_a_call_goes_on_from_it(client: openai.OpenAI) -> None:
-    asked = client.responses.create(model=MODEL, input="Where am I?", tools=[RUN], tool_choice="required", temperature=0)
+    asked = client.responses.create(
+        model=MODEL, input="Where am I?", tools=[RUN], tool_choice="required", temperature=0
+    )
     (call,) = asked.output
     assert call.type == "function_call"
     answer = client.responses.create(
