@@ -17,7 +17,7 @@ from lmserver.journal import record_of
 from lmserver.response_store import MAX_CONVERSATION, MAX_HOPS, ConversationTooLong, MissingLink
 from lmserver.routes import Endpoint
 from lmserver.routes.responses_items import check_calls, invalid, read_input
-from lmserver.routes.responses_request import begun, check, read_tools, renamed, work_of
+from lmserver.routes.responses_request import begun, check, read_tools, work_of
 from lmserver.routes.responses_running import Desk, Run, desk_of, items_of, not_found, reading
 from lmserver.routes.responses_stream import Writer
 from lmserver.routes.work import Job, waiting, while_connected
@@ -135,10 +135,7 @@ async def _resolve(
 async def _first(run: Run, source: AsyncGenerator[Piece]) -> Piece | None:
     """Start the work and wait for the first piece of it; None when it was cancelled before."""
     run.start(source)
-    try:
-        return await run.next()
-    except ApiError as error:
-        raise renamed(error) from error
+    return await run.next()
 
 
 async def _load(request: Request, job: Job, asked: wire.ResponsesRequest) -> AsyncGenerator[Piece]:

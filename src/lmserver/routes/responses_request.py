@@ -86,9 +86,8 @@ def read_tools(asked: wire.ResponsesRequest) -> Plan:
             )
         )
     if left_out:
-        log.info(
-            "tools that are not functions are left out: %s", ", ".join(repr(kind[:40]) for kind in left_out[:20])
-        )
+        names = ", ".join(repr(kind[:40]) for kind in left_out[:20])
+        log.info("tools that are not functions are left out: %s", names)
     return Plan(tools, _tool_choice(asked.tool_choice, tools))
 
 

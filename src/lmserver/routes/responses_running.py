@@ -12,6 +12,7 @@ from starlette.requests import Request
 from lmserver.engines import Finished, Piece
 from lmserver.errors import ApiError
 from lmserver.response_store import ResponseStore, Stored, StoreError
+from lmserver.routes.responses_request import renamed
 from lmserver.routes.responses_stream import Writer
 from lmserver.service import Service
 from lmwire import responses as wire
@@ -49,7 +50,7 @@ class Run:
         """Give the next piece; None after the last. Raises what the engine raised."""
         got = await self._pieces.get()
         if isinstance(got, Exception):
-            raise got
+            raise renamed(got) if isinstance(got, ApiError) else got
         return got
 
     def cancel(self) -> None:
