@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -103,6 +103,11 @@ class Pool:
     def residents(self) -> dict[str, Resident]:
         """Give what is loaded or on the way, by id."""
         return {name: resident for name, resident in self._residents.items() if resident.is_alive}
+
+    def keep_only(self, known: Collection[str]) -> None:
+        """Let go of models that are not among the `known` ids; requests that use one go on."""
+        for name in self._residents.keys() - known:
+            self._retire(self._residents[name])
 
     @contextlib.asynccontextmanager
     async def lease(self, wanted: Wanted, *, ttl: float | None = None, client: str = "") -> AsyncGenerator[Engine]:

@@ -73,8 +73,10 @@ class Service:
     # What there is -----------------------------------------------------------------------------------------
 
     def models(self) -> list[Model]:
-        """List the models on disk that can be used."""
-        return [entry for entry in self._catalog.scan() if isinstance(entry, Model)]
+        """List the models on disk that can be used; one that is gone from there is not kept loaded either."""
+        models = [entry for entry in self._catalog.scan() if isinstance(entry, Model)]
+        self.pool.keep_only({model.id for model in models} | self.settings.scripts.keys())
+        return models
 
     def broken(self) -> list[BrokenFile]:
         """List what is in the models folder and cannot be used."""
@@ -127,7 +129,7 @@ class Service:
         """
         wanted = self._scripted(name)
         if wanted is None:
-            model = self.find(name)
+            model = self.find(name, kind)
             if model.kind != kind:
                 raise cannot("chat" if kind == "llm" else "embed")
             wanted = self._wanted(model, self.model_settings(model, ModelSettings()))
@@ -206,9 +208,13 @@ class Service:
         except UnknownModel:
             return None
 
-    def find(self, name: str) -> Model:
-        """Find the model on disk that `name` means. Raises `ApiError` 404 when there is none, or several."""
-        if not name and len(only := self._chat_models()) == 1:
+    def find(self, name: str, kind: Kind = "llm") -> Model:
+        """Find the model on disk that `name` means; no name means the only one of its kind.
+
+        Raises:
+            ApiError: 404 when there is none, or when the name means several.
+        """
+        if not name and len(only := [model for model in self.models() if model.kind == kind]) == 1:
             return only[0]
         try:
             return self._catalog.resolve(name)
@@ -226,9 +232,6 @@ class Service:
             if wanted in names | {part.rpartition("/")[2] for part in names}:
                 return file
         return None
-
-    def _chat_models(self) -> list[Model]:
-        return [model for model in self.models() if model.kind == "llm"]
 
 
 def _not_found(error: UnknownModel, broken: BrokenFile | None) -> str:
