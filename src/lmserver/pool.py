@@ -96,6 +96,7 @@ class Pool:
         self._residents: dict[str, Resident] = {}
         # Replaced, and still in use by requests that began before.
         self._retired: list[Resident] = []
+        self._ending = set[asyncio.Task[None]]()
         self._one_load = asyncio.Lock()
         self._changed = asyncio.Event()
         self._reaper: asyncio.Task[None] | None = None
@@ -180,6 +181,7 @@ class Pool:
             self._reaper.cancel()
             await asyncio.wait({self._reaper})
         await asyncio.gather(*(self._end(resident) for resident in [*self._residents.values(), *self._retired]))
+        await asyncio.gather(*self._ending)
 
     def _present(self, wanted: Wanted) -> Resident | None:
         resident = self._residents.get(wanted.id)
@@ -274,7 +276,11 @@ class Pool:
         resident.task.cancel()
         await asyncio.wait({resident.task})
         if resident.engine is not None:
-            await resident.engine.close()
+            # A load, or the server, may be cancelled here; the engine has to end all the same.
+            ending = asyncio.create_task(resident.engine.close())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
 
 def _unloaded(name: str) -> ApiError:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ def loaded(server: RunningServer) -> dict[str, Any]:
 def unload_all(server: RunningServer) -> None:
     for name in loaded(server):
         post(server, "/api/v1/models/unload", {"instance_id": name, "force": True})
+    assert until(lambda: not descendants(server.process.pid), 3)
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
@@ -291,6 +293,31 @@ def test_odd_ids_are_not_found_fast(server: RunningServer, name: str) -> None:
     assert [answer.status_code for answer in answers] == [404, 404]
     assert time.monotonic() - started < 1
     assert all(len(answer.content) < 2000 and "Traceback" not in answer.text for answer in answers)
+
+
+def test_a_client_hears_of_a_load_that_takes_long(server: RunningServer) -> None:
+    unload_all(server)
+    events: list[str] = []
+
+    def ask() -> None:
+        body = HELLO | {"model": "first", "stream": True}
+        with httpx2.stream("POST", f"{server.url}/chat/completions", json=body, timeout=60) as answer:
+            events.extend(answer.iter_lines())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert until(lambda: bool(descendants(server.process.pid)), 5)
+    [engine] = descendants(server.process.pid)
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        card = httpx2.get(f"{server.url}/models/first").json()
+        assert card["state"] == "loading" and loaded(server)["first"]["status"] == "loading"
+        time.sleep(2.5)
+    finally:
+        os.kill(engine, signal.SIGCONT)
+    asking.join()
+    assert any(line.startswith(": loading the model, 2 s so far") for line in events)
+    assert events[-2:] == ["data: [DONE]", ""]
 
 
 def test_those_who_look_for_a_server_find_one(server: RunningServer) -> None:
