@@ -1,7 +1,6 @@
 """Models that come and go on a running server: LM Studio's own routes, ids, time-outs and the settings file."""
 
 import contextlib
-import itertools
 import os
 import signal
 import threading
@@ -368,7 +367,7 @@ def test_a_full_queue_is_told_at_once_and_when_to_come_again(tmp_path: Path, scr
                 assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_others_hear_something_every_second_while_a_long_prompt_is_read(models: Path, tmp_path: Path) -> None:
+def test_another_stream_goes_on_with_every_part_of_a_long_prompt_that_is_read(models: Path, tmp_path: Path) -> None:
     link(models, tmp_path, "Tiny")
     with running_server(clean_environment(tmp_path), tmp_path / "log") as server:
         times: list[float] = []
@@ -388,14 +387,14 @@ def test_others_hear_something_every_second_while_a_long_prompt_is_read(models: 
 
         listener = threading.Thread(target=listen)
         listener.start()
-        assert until(lambda: len(times) > 10, 10)
+        assert until(lambda: len(times) > 10, 30)
         started = time.monotonic()
         long = [{"role": "user", "content": "a long way to go " * 150}]
-        assert chat(server, "tiny", messages=long, max_tokens=1).json()["usage"]["prompt_tokens"] > 600
+        prompt_tokens = chat(server, "tiny", messages=long, max_tokens=1).json()["usage"]["prompt_tokens"]
         ended = time.monotonic()
+        assert prompt_tokens > 600
         stop.set()
         listener.join()
-    heard = [at for at in times if started <= at <= ended]
-    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(heard))
-    assert len(gaps) > 5
-    assert gaps[len(gaps) // 2] < 1
+    # A token for each part of 64 tokens, which take one slow core about half a second; counted, since the time
+    # of a busy machine decides nothing.
+    assert len([at for at in times if started <= at <= ended]) >= prompt_tokens // 64 - 2
