@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -96,6 +96,7 @@ class Pool:
         self._residents: dict[str, Resident] = {}
         # Replaced, and still in use by requests that began before.
         self._retired: list[Resident] = []
+        self._ending = set[asyncio.Task[None]]()
         self._one_load = asyncio.Lock()
         self._changed = asyncio.Event()
         self._reaper: asyncio.Task[None] | None = None
@@ -103,6 +104,11 @@ class Pool:
     def residents(self) -> dict[str, Resident]:
         """Give what is loaded or on the way, by id."""
         return {name: resident for name, resident in self._residents.items() if resident.is_alive}
+
+    def keep_only(self, known: Collection[str]) -> None:
+        """Let go of models that are not among the `known` ids; requests that use one go on."""
+        for name in self._residents.keys() - known:
+            self._retire(self._residents[name])
 
     @contextlib.asynccontextmanager
     async def lease(self, wanted: Wanted, *, ttl: float | None = None, client: str = "") -> AsyncGenerator[Engine]:
@@ -175,6 +181,7 @@ class Pool:
             self._reaper.cancel()
             await asyncio.wait({self._reaper})
         await asyncio.gather(*(self._end(resident) for resident in [*self._residents.values(), *self._retired]))
+        await asyncio.gather(*self._ending)
 
     def _present(self, wanted: Wanted) -> Resident | None:
         resident = self._residents.get(wanted.id)
@@ -269,7 +276,11 @@ class Pool:
         resident.task.cancel()
         await asyncio.wait({resident.task})
         if resident.engine is not None:
-            await resident.engine.close()
+            # A load, or the server, may be cancelled here; the engine has to end all the same.
+            ending = asyncio.create_task(resident.engine.close())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
 
 def _unloaded(name: str) -> ApiError:

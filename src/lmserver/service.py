@@ -75,8 +75,10 @@ class Service:
     # What there is -----------------------------------------------------------------------------------------
 
     def models(self) -> list[Model]:
-        """List the models on disk that can be used."""
-        return [entry for entry in self._catalog.scan() if isinstance(entry, Model)]
+        """List the models on disk that can be used; one that is gone from there is not kept loaded either."""
+        models = [entry for entry in self._catalog.scan() if isinstance(entry, Model)]
+        self.pool.keep_only({model.id for model in models} | self.settings.scripts.keys())
+        return models
 
     def broken(self) -> list[BrokenFile]:
         """List what is in the models folder and cannot be used."""
@@ -209,10 +211,10 @@ class Service:
             return None
 
     def find(self, name: str, kind: Kind = "llm") -> Model:
-        """Find the model on disk that `name` means; an empty one means the only one of its kind.
+        """Find the model on disk that `name` means; no name means the only one of its kind.
 
         Raises:
-            ApiError: 404 when there is none, or several.
+            ApiError: 404 when there is none, or when the name means several.
         """
         if not name and len(only := [model for model in self.models() if model.kind == kind]) == 1:
             return only[0]

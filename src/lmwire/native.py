@@ -70,11 +70,10 @@ class LoadedInstance(msgspec.Struct, frozen=True, kw_only=True):
     queued: int
     ttl_seconds: int | None
     """Seconds without a request after which it is let go; null means never."""
-    expires_in_seconds: float | None
-    """Seconds until it is let go; null while it is in use, and if it stays."""
     idle_seconds: float
-    memory_bytes: int
-    """What it takes, estimated."""
+    """Seconds since its last request ended; 0 while it is in use."""
+    size_bytes: int
+    """The memory that it takes, estimated."""
 
 
 class NativeModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ class LlamaProcess:
         self._process = process
         self._drain = drain
         self.settings = settings
+        self._is_closed = False
         self._client = httpx2.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {settings.key}"},
@@ -95,6 +96,7 @@ class LlamaProcess:
 
     async def close(self) -> None:
         """End the child."""
+        self._is_closed = True
         await self._client.aclose()
         await _end(self._process)
         await self._drain
@@ -139,7 +141,9 @@ class LlamaProcess:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), 1.0)
         code = self._process.returncode
-        if code is None:
+        if self._is_closed:
+            cause = "was unloaded while it answered"
+        elif code is None:
             cause = what
         elif code < 0:
             cause = f"was ended by {signal.Signals(-code).name}"

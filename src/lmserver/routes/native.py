@@ -171,7 +171,7 @@ def _scripted(name: str, resident: Resident | None) -> native.NativeModel:
 def _instances(resident: Resident | None, model: Model | None) -> list[native.LoadedInstance]:
     if resident is None:
         return []
-    admission, left = resident.admission, resident.seconds_left
+    admission = resident.admission
     if resident.engine is None:
         state = "loading"
     elif not admission.running:
@@ -186,9 +186,8 @@ def _instances(resident: Resident | None, model: Model | None) -> list[native.Lo
             in_flight=admission.running,
             queued=admission.waiting,
             ttl_seconds=None if resident.ttl is None else int(resident.ttl),
-            expires_in_seconds=None if left is None else round(max(0.0, left), 1),
             idle_seconds=round(resident.idle_seconds, 1) if resident.is_idle else 0.0,
-            memory_bytes=resident.wanted.footprint.total,
+            size_bytes=resident.wanted.footprint.total,
         )
     ]
 
