@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from lmserver.errors import ApiError
 from lmserver.guard import Guard, answer
+from lmserver.openapi import describe
 from lmserver.routes import Endpoint, chat, models
 from lmserver.routes.work import ClientLeft
 from lmserver.service import Service
@@ -40,10 +41,15 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+async def _openapi(_: Request) -> Response:
+    return JSONResponse(describe(ENDPOINTS))
+
+
 ENDPOINTS = (
     *models.ENDPOINTS,
     *chat.ENDPOINTS,
     Endpoint("GET", "/health", "is the server up", _health),
+    Endpoint("GET", "/openapi.json", "this API as OpenAPI describes it", _openapi, is_listed=False),
 )
 
 
