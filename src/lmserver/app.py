@@ -12,6 +12,7 @@ from lmserver.errors import ApiError
 from lmserver.guard import Access, Guard, answer
 from lmserver.journal import CLIENT_LEFT, Journal, record_of
 from lmserver.metrics import Metrics
+from lmserver.openapi import describe
 from lmserver.routes import Endpoint, chat, completions, embeddings, models, native, responses
 from lmserver.routes.work import ClientLeft
 from lmserver.service import Service
@@ -39,6 +40,10 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+async def _openapi(_: Request) -> Response:
+    return JSONResponse(describe(ENDPOINTS))
+
+
 ENDPOINTS = (
     *models.ENDPOINTS,
     *chat.ENDPOINTS,
@@ -48,6 +53,7 @@ ENDPOINTS = (
     *native.ENDPOINTS,
     *metrics.ENDPOINTS,
     Endpoint("GET", "/health", "is the server up", _health),
+    Endpoint("GET", "/openapi.json", "this API as OpenAPI describes it", _openapi, is_listed=False),
 )
 
 
