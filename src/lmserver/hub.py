@@ -71,9 +71,8 @@ def look(target: HubTarget) -> Repository:
     """
     with _explained(target.repo):
         # files_metadata: sizes and digests, else there are names alone.
-        info = HfApi(library_name="lmstudio", library_version=__version__).model_info(
-            target.repo, revision=target.revision, files_metadata=True
-        )
+        api = HfApi(library_name="lmstudio", library_version=__version__)
+        info = api.model_info(target.repo, revision=target.revision, files_metadata=True)
     files = [
         RepoFile(each.rfilename, each.lfs.size if each.lfs else each.size or 0, each.lfs.sha256 if each.lfs else None)
         for each in info.siblings or []
