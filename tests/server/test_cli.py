@@ -11,6 +11,7 @@ import pexpect
 import pytest
 
 from tests.conftest import MODEL, Script
+from tests.server.ggufmaker import model
 from tests.support.processes import BIN, RunningServer, clean_environment, run, running_server
 
 COMMANDS = ["get", "import", "ls", "server", "server start", "server stop", "server status"]
@@ -83,6 +84,24 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
     command = f"{BIN / 'lmstudio'} completion bash | head -1"
     ended = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
     assert ended.stderr == "" and len(ended.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("target", "status"), [(">/dev/full", 1), (">&-", 0)])
+def test_output_that_cannot_be_written_is_no_trace(target: str, status: int, home: Path) -> None:
+    command = f"{BIN / 'lmstudio'} ls --json {target}"
+    ended = subprocess.run(
+        ["bash", "-c", command], env=clean_environment(home), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == status
+    assert ended.stderr == ("lmstudio: No space left on device\n" if status else "")
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_number(home: Path) -> None:
+    folder = home / "models/someone/größe"
+    folder.mkdir(parents=True)
+    (folder / "größe.gguf").write_bytes(model())
+    ended = run(["lmstudio", "ls"], clean_environment(home, {"PYTHONIOENCODING": "ascii"}))
+    assert ended.returncode == 0 and "gr\\xf6\\xdfe" in ended.stdout
 
 
 # Without a server ---------------------------------------------------------------------------------------
