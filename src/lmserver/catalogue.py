@@ -109,6 +109,7 @@ def _known(name: str) -> IndexModel | HubModel:
     if (found := CATALOGUE.get(wanted)) is not None:
         return found
     near = difflib.get_close_matches(wanted[:200], CATALOGUE, n=3, cutoff=0.5)
+    near = near or [known for known in CATALOGUE if wanted in known][:3]
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     raise ModelError(
         f"{name[:200]!r} is not a model that `lmstudio get` knows.{meant} It knows what `lmstudio get --list` lists, "

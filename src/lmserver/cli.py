@@ -1,6 +1,7 @@
 """The command line of `lmstudio`: arguments → one command, errors → one sentence and an exit status."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,10 +45,13 @@ def run(arguments: Sequence[str]) -> int:
         return USAGE
     # For the command that starts this program again.
     options.arguments = arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a character gets its number, as on standard error.
+        sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType]
     try:
         status = options.command(options)
-        # Here, since what cannot be written at the interpreter's end leaves a trace.
-        sys.stdout.flush()
+        # Here, since what cannot be written at the interpreter's end leaves a trace. Standard output can be closed.
+        print(end="", flush=True)
     except ModelError as error:
         print(f"lmstudio: {error}", file=sys.stderr)
         return FAILURE
@@ -56,9 +60,19 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (`| head`) left; what it wanted, it has.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return SUCCESS
+    except OSError as error:
+        # What no command foresaw, such as a disk that is full of what we print.
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"lmstudio: {where}{error.strerror or error}", file=sys.stderr)
+        return FAILURE
     return status
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:

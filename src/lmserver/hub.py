@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx2
 import msgspec
-from huggingface_hub import HfApi, constants, get_token, hf_hub_url
+from huggingface_hub import HfApi, constants, get_session, get_token, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
+from lmserver import __version__
 from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, escaped, split_parts
 from lmserver.catalogue import HubTarget
 from lmserver.errors import DownloadError, ModelError
@@ -70,7 +71,8 @@ def look(target: HubTarget) -> Repository:
     """
     with _explained(target.repo):
         # files_metadata: sizes and digests, else there are names alone.
-        info = HfApi(library_name="lmstudio").model_info(target.repo, revision=target.revision, files_metadata=True)
+        api = HfApi(library_name="lmstudio", library_version=__version__)
+        info = api.model_info(target.repo, revision=target.revision, files_metadata=True)
     files = [
         RepoFile(each.rfilename, each.lfs.size if each.lfs else each.size or 0, each.lfs.sha256 if each.lfs else None)
         for each in info.siblings or []
@@ -141,7 +143,7 @@ def get_from_hub(repository: Repository, group: Group, root: Path, report: Repor
     """
     owner, name = repository.repo.split("/")
     folder = root / checked_name(owner) / checked_name(name)
-    headers = build_hf_headers(library_name="lmstudio")
+    headers = build_hf_headers(library_name="lmstudio", library_version=__version__)
     files = [
         WebFile(
             url=hf_hub_url(repository.repo, file.path, revision=repository.commit),
@@ -154,7 +156,7 @@ def get_from_hub(repository: Repository, group: Group, root: Path, report: Repor
         for file in group.files
     ]
     with _explained(repository.repo):
-        return have(files, folder, root, report)
+        return have(get_session(), files, folder, root, report)
 
 
 @contextlib.contextmanager

@@ -6,15 +6,11 @@ import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
-from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.file_download import http_get  # pyright: ignore[reportUnknownVariableType]
-from huggingface_hub.utils import disable_progress_bars
-from huggingface_hub.utils.logging import set_verbosity_error
 
 from lmserver.errors import BadModelFile, DownloadError
 from lmserver.gguf import read_header
@@ -24,6 +20,8 @@ RETRIES = 3
 """How often a broken transfer is taken up again; a later run takes it up as well."""
 RETRY_PAUSE = 0.5
 """Seconds before the first retry; each later one waits that much longer."""
+NETWORK_TIMEOUT = 30.0
+"""Seconds of silence after which a connection counts as broken."""
 
 
 class WebFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,19 +44,24 @@ class WebFile(msgspec.Struct, frozen=True, kw_only=True):
         return f"WebFile({self.name!r})"
 
 
-def have(files: Sequence[WebFile], folder: Path, root: Path, report: Report) -> Path:
+def have(client: httpx2.Client, files: Sequence[WebFile], folder: Path, root: Path, report: Report) -> Path:
     """Have all files in `folder`, which is beneath the models folder `root`; return the path of the first.
 
     A transfer that breaks off is kept aside and taken up again by the next call. No file is put in its place
     before all are here and are sound.
+
+    Args:
+        client: what to ask with; it follows redirects.
+        files: one, or the parts of a split model.
+        folder: where they go.
+        root: the models folder.
+        report: told how far it is.
 
     Raises:
         DownloadError: when a file cannot be had, or what came is not that file.
         BadModelFile: when it is no model file.
         StorageError: when there is no room, or the folder cannot be written.
     """
-    set_verbosity_error()
-    disable_progress_bars()
     missing = [file for file in files if not _is_present(folder / file.name, file, report)]
     with contextlib.ExitStack() as stack:
         stack.enter_context(storing(folder))
@@ -66,7 +69,7 @@ def have(files: Sequence[WebFile], folder: Path, root: Path, report: Report) -> 
         parts = [stack.enter_context(_part(file, root, report)) for file in missing]
         require_room(folder, sum(file.size for file in missing) - sum(part.seek(0, os.SEEK_END) for part in parts))
         for file, part in zip(missing, parts, strict=True):
-            _download(file, part, report)
+            _download(client, file, part, report)
             _require_model(file, part)
         for file, part in zip(missing, parts, strict=True):
             part.flush()
@@ -119,7 +122,11 @@ def _require_model(file: WebFile, part: IO[bytes]) -> None:
 # One file -----------------------------------------------------------------------------------------------
 
 
-def _download(file: WebFile, part: IO[bytes], report: Report) -> None:
+class _Broken(Exception):
+    """A transfer that may succeed when it is tried again."""
+
+
+def _download(client: httpx2.Client, file: WebFile, part: IO[bytes], report: Report) -> None:
     failure = ""
     for attempt in range(1 + RETRIES):
         time.sleep(RETRY_PAUSE * attempt)
@@ -127,14 +134,11 @@ def _download(file: WebFile, part: IO[bytes], report: Report) -> None:
         if begun > file.size:
             begun = part.truncate(0)
         try:
-            _receive(file, part, begun, report)
-        except httpx2.ReadError as error:
-            # The one kind of break that the client does not take up by itself.
+            if begun < file.size:
+                _receive(client, file, part, begun, report)
+        except (_Broken, httpx2.RequestError) as error:
             failure = str(error) or type(error).__name__
             continue
-        except (httpx2.HTTPError, OSError) as error:
-            failure = _why(error, file)
-            break
         if file.sha256 in {None, _digest(part, file, report)}:
             return
         part.truncate(0)
@@ -147,88 +151,77 @@ def _download(file: WebFile, part: IO[bytes], report: Report) -> None:
     )
 
 
-def _receive(file: WebFile, part: IO[bytes], begun: int, report: Report) -> None:
-    http_get(
-        file.url,
-        cast(BinaryIO, _Told(part, file, report)),
-        resume_size=begun,
-        headers={**file.headers, "Accept-Encoding": "identity"},
-        expected_size=file.size,
-    )
+def _receive(client: httpx2.Client, file: WebFile, part: IO[bytes], begun: int, report: Report) -> None:
+    """Append to `part` what it lacks, or begin again where the server cannot resume."""
+    headers = {**file.headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={begun}-"} if begun else {})
+    done = begun
+    with client.stream("GET", file.url, headers=headers, timeout=NETWORK_TIMEOUT) as response:
+        resumes = response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+        if not (response.status_code == 206 and resumes):
+            if response.status_code in {200, 206, 416}:
+                done = part.truncate(0)
+            if response.status_code != 200:
+                raise _refusal(response, file)
+        for chunk in response.iter_raw():
+            part.write(chunk)
+            done += len(chunk)
+            if done > file.size:
+                raise DownloadError(f"{file.name}: more came than the {file.size:,} bytes announced. Given up.")
+            report(Progress(f"downloading {file.name}", done, file.size))
+    if done < file.size:
+        raise _Broken(f"only {done:,} of {file.size:,} bytes came")
 
 
-def _why(error: httpx2.HTTPError | OSError, file: WebFile) -> str:
-    """Say what broke a transfer; raise what a later try would not mend, and what the disk refuses."""
-    if isinstance(error, HfHubHTTPError):
-        status = error.response.status_code
-        where = f"{error.response.request.url.host} answered {status}"
-        if status < 500 and status not in {408, 416, 429}:
-            hint = " Set HF_TOKEN to a token that may read it." if status in {401, 403} else ""
-            raise DownloadError(f"Could not download {file.name}: {where}.{hint}") from error
-        return where
-    # `storing` tells of the disk. The client's own complaints have no number.
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
-class _Told:
-    """A file to write that reports each piece, and takes no more than was announced."""
-
-    def __init__(self, part: IO[bytes], file: WebFile, report: Report) -> None:
-        self._part = part
-        self._file = file
-        self._report = report
-        self.seek = part.seek
-        self.tell = part.tell
-        self.truncate = part.truncate
-
-    def write(self, data: bytes) -> int:
-        written = self._part.write(data)
-        done = self._part.tell()
-        if done > self._file.size:
-            raise DownloadError(f"{self._file.name}: more came than the {self._file.size:,} bytes announced.")
-        self._report(Progress(f"downloading {self._file.name}", done, self._file.size))
-        return written
+def _refusal(response: httpx2.Response, file: WebFile) -> Exception:
+    status = response.status_code
+    said = f"{response.request.url.host} answered {status}"
+    if status in {206, 408, 416, 429} or status >= 500:
+        return _Broken(said)
+    hint = " Set HF_TOKEN to a token that may read it." if status in {401, 403} and file.sha256 else ""
+    return DownloadError(f"Could not download {file.name}: {said}.{hint}")
 
 
 # A plain address ----------------------------------------------------------------------------------------
 
 
-def describe(url: str, name: str) -> WebFile:
-    """Ask the server of a plain URL how large the file is, and by what it knows its content.
+@contextlib.contextmanager
+def careful_client(url: str) -> Generator[httpx2.Client]:
+    """Give a client for a plain URL, which follows redirects but none from an encrypted to a plain address.
 
     Raises:
-        DownloadError: when it cannot be had, or the way there leads to an unencrypted address.
+        DownloadError: when one leads there.
     """
 
     def refuse_plain(request: httpx2.Request) -> None:
-        if url.startswith("https:") and request.url.scheme != "https":
+        if url.lower().startswith("https:") and request.url.scheme != "https":
             raise DownloadError(f"{shown_url(url)} leads to an unencrypted address; it is not followed.")
 
+    hooks = {"request": [refuse_plain]}
+    with httpx2.Client(timeout=NETWORK_TIMEOUT, follow_redirects=True, event_hooks=hooks) as client:
+        yield client
+
+
+def describe(client: httpx2.Client, url: str, name: str) -> WebFile:
+    """Ask the server of a plain URL how large the file is, and by what it knows its content.
+
+    Raises:
+        DownloadError: when it cannot be had.
+    """
     try:
-        with (
-            httpx2.Client(
-                timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
-                follow_redirects=True,
-                event_hooks={"request": [refuse_plain]},
-            ) as client,
-            # Not HEAD, which servers of signed addresses refuse. The content is not read.
-            client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
-        ):
+        # Not HEAD, which servers of signed addresses refuse. The content is not read.
+        with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
             length = response.headers.get("Content-Length", "")
-            if response.status_code != 200:
-                raise DownloadError(f"{shown_url(url)}: the server answered {response.status_code}.")
-            if not length.isdecimal():
-                raise DownloadError(f"{shown_url(url)}: the server does not say how large the file is.")
             version = response.headers.get("ETag") or response.headers.get("Last-Modified") or str(time.time())
-            final = str(response.url)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise DownloadError(f"Could not reach {shown_url(url)} ({error}).") from error
-    return WebFile(url=final, name=name, size=int(length), sha256=None, identity=f"{url} {version} {length}")
+    if response.status_code != 200:
+        raise DownloadError(f"{shown_url(url)}: the server answered {response.status_code}.")
+    if not length.isdecimal():
+        raise DownloadError(f"{shown_url(url)}: the server does not say how large the file is.")
+    return WebFile(url=url, name=name, size=int(length), sha256=None, identity=f"{url} {version} {length}")
 
 
 def shown_url(url: str) -> str:
     """Write an address without the name, password and signature that may be in it."""
-    address = httpx2.URL(url)
-    return f"{address.scheme}://{address.netloc.decode()}{address.path}"
+    address = urlsplit(url)
+    return address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -24,7 +24,7 @@ def test_the_reason_names_what_it_takes_and_the_next_better() -> None:
     assert reason == "Q4_K_M: about 6.21 GB of 16 GB available memory; the next better, Q5_K_M, would need 7.03 GB"
 
 
-@pytest.mark.parametrize(("available", "expected"), [(64, "Q8_0"), (6, "Q6_K"), (3, "Q4_K_M")])
+@pytest.mark.parametrize(("available", "expected"), [(64, "Q8_0"), (5, "Q6_K"), (3, "Q4_K_M")])
 def test_a_small_model_gets_more_bits_where_they_take_little(available: int, expected: str) -> None:
     assert choose(estimated(1.24 * GB), available * GB).variant.quantization == expected
 

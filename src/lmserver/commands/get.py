@@ -87,10 +87,16 @@ def _get_from_hub(target: "HubTarget", *, is_dry: bool) -> int:
     from lmserver.catalog import models_dir
     from lmserver.progress import Bar
 
+    # Read when the client is imported, which would else look at more of this machine than the hub needs to know,
+    # and ask the hub how.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         from lmserver import hub
     except ModuleNotFoundError as error:
-        raise _not_installed(error) from error
+        raise ModelError(
+            f"The hub's client needs {error.name}, which is not installed. Install it with "
+            "`pip install 'vtcode[server]'`."
+        ) from error
 
     repository = hub.look(target)
     group, reason = hub.pick(repository, target)
@@ -109,28 +115,19 @@ def _get_from_url(target: "UrlTarget", *, is_dry: bool) -> int:
     from lmserver.catalog import models_dir
     from lmserver.importing import checked_name, place_of
     from lmserver.progress import Bar
-
-    try:
-        from lmserver.transfer import describe, have, shown_url
-    except ModuleNotFoundError as error:
-        raise _not_installed(error) from error
+    from lmserver.transfer import careful_client, describe, have, shown_url
 
     root = models_dir(os.environ)
     folder = root / place_of(checked_name(target.name), None)
-    file = describe(target.url, target.name)
-    if is_dry:
-        print(f"{shown_url(target.url)}: {size(file.size)}, to {folder / file.name}")
-        return SUCCESS
-    with Bar() as bar:
-        path = have([file], folder, root, bar.show)
+    with careful_client(target.url) as client:
+        file = describe(client, target.url, target.name)
+        if is_dry:
+            print(f"{shown_url(target.url)}: {size(file.size)}, to {folder / file.name}")
+            return SUCCESS
+        with Bar() as bar:
+            path = have(client, [file], folder, root, bar.show)
     print(f"{file.name} is at {path}", file=sys.stderr)
     return SUCCESS
-
-
-def _not_installed(error: ModuleNotFoundError) -> ModelError:
-    return ModelError(
-        f"Downloads need {error.name}, which is not installed. Install it with `pip install 'vtcode[server]'`."
-    )
 
 
 # --list -------------------------------------------------------------------------------------------------
