@@ -26,9 +26,6 @@ from lmserver.guard import Access, origin
 from lmserver.keys import Keyring, keys_file
 from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
 
-GRACE = 10
-"""Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
-
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve, as the command line said it."""
@@ -136,7 +133,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 http=limited(limits),
                 ws="none",
-                timeout_graceful_shutdown=GRACE,
+                timeout_graceful_shutdown=limits.grace,
                 timeout_keep_alive=limits.idle,
                 h11_max_incomplete_event_size=limits.head_size,
             )

@@ -26,7 +26,7 @@ def key_command(home: Path, *arguments: str) -> tuple[int, str, str]:
 
 
 def status(server: RunningServer, key: str, path: str = "/v1/models", method: str = "GET") -> int:
-    headers = {"Authorization": f"Bearer {key}".encode()} if key else {}
+    headers = {b"Authorization": f"Bearer {key}".encode()} if key else {}
     return httpx2.request(method, f"{server.root}{path}", headers=headers).status_code
 
 
