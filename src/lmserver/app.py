@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -27,6 +27,7 @@ def build(service: Service, access: Access) -> ASGIApp:
             ApiError: _api_error,
             HTTPException: _http_error,
             ClientLeft: _client_left,
+            ClientDisconnect: _client_left,
             Exception: _unforeseen,
         },
     )

@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Between two requests."""
     stalled: float = 60.0
     """For a client to read what is buffered for it; then its request ends."""
+    grace: int = 10
+    """For requests to end after SIGTERM; a second signal does not wait for them."""
     buffered: int = 64 << 10
     """What is buffered for a client that does not read, besides what the system buffers."""
 

@@ -108,6 +108,9 @@ class Guard:
 
     def _check_host(self, scope: Scope, headers: Headers) -> str:
         """Give the host that the client believes to talk to, in lower case and with its port."""
+        if scope["http_version"] not in {"1.0", "1.1"}:
+            message = "This server speaks HTTP/1.1."
+            raise ApiError(505, message, code=ErrorCode.INVALID_VALUE, headers={"Connection": "close"})
         hosts = headers.get("host", [])
         if len(hosts) != 1 or not (match := _HOST.fullmatch(hosts[0])):
             raise ApiError(400, "A request has exactly one Host header, a name or an address.", code=_HOST_CODE)
@@ -165,6 +168,11 @@ class Guard:
     def _check_form(self, scope: Scope, headers: Headers) -> None:
         if len(scope["headers"]) > self._limits.headers:
             message = f"A request has at most {self._limits.headers} header lines."
+            raise ApiError(431, message, code=ErrorCode.INVALID_VALUE)
+        # The connection bounds only what waits for more: a head that comes in one piece may be larger.
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.head_size:
+            message = f"The request's head is larger than {self._limits.head_size >> 10} KiB."
             raise ApiError(431, message, code=ErrorCode.INVALID_VALUE)
         if any("websocket" in value.lower() for value in headers.get("upgrade", [])):
             raise ApiError(400, "There are no WebSockets here.", code=ErrorCode.INVALID_VALUE)

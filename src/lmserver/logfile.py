@@ -27,7 +27,8 @@ def begin(state: Path, *, with_prompts: bool, may_rotate: bool) -> None:
     Args:
         state: the server's state folder.
         with_prompts: whether prompts are written, to the file alone.
-        may_rotate: whether this process begins new files; one of several that share the file should.
+        may_rotate: whether this process begins new files while it runs. The servers of a parent, of which there
+            may be many at once, do so only with their first line.
     """
     people = logging.StreamHandler(sys.stderr)
     people.setLevel(logging.INFO)
@@ -62,10 +63,11 @@ class _JsonLines(logging.Formatter):
 class LogFile(RotatingFileHandler):
     """A file that several servers may append to; what the disk refuses is said once, and nothing stops for it."""
 
-    def __init__(self, path: Path, *, may_rotate: bool) -> None:
-        super().__init__(path, maxBytes=MAX_SIZE, backupCount=KEPT, encoding="utf-8", delay=True)
+    def __init__(self, path: Path, *, may_rotate: bool, max_size: int = MAX_SIZE) -> None:
+        super().__init__(path, maxBytes=max_size, backupCount=KEPT, encoding="utf-8", delay=True)
         self._path = path
-        self._may_rotate = may_rotate
+        self._may_rotate_later = may_rotate
+        self._may_rotate = True
         self._has_complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -73,9 +75,10 @@ class LogFile(RotatingFileHandler):
             # One write a line, so that the lines of several processes do not mix.
             line = self.format(record).encode() + b"\n"
             stream = self._current()
-            if self._may_rotate and 0 < os.fstat(stream.fileno()).st_size > MAX_SIZE - len(line):
+            if self._may_rotate and 0 < os.fstat(stream.fileno()).st_size > self.maxBytes - len(line):
                 self.doRollover()
                 stream = self._current()
+            self._may_rotate = self._may_rotate_later
             os.write(stream.fileno(), line)
         except OSError as error:
             self._complain(error)

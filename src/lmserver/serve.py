@@ -34,9 +34,6 @@ from lmserver.settings import SettingsFile
 
 log = logging.getLogger("lmstudio")
 
-GRACE = 10
-"""Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
-
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve, as the command line said it."""
@@ -188,7 +185,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 http=limited(limits),
                 ws="none",
-                timeout_graceful_shutdown=GRACE,
+                timeout_graceful_shutdown=limits.grace,
                 timeout_keep_alive=limits.idle,
                 h11_max_incomplete_event_size=limits.head_size,
             )

@@ -243,7 +243,10 @@ def raw(server: RunningServer, headers: dict[str, str], path: str = "/v1/models"
         ({"Host": "localhost.evil.example"}, 403),
         ({"Host": "localhost", "Origin": "http://evil.example"}, 403),
         ({"Host": "localhost", "Origin": "null"}, 403),
-        ({"Host": "localhost", "Origin": "http://localhost:1234"}, 200),
+        ({"Host": "localhost", "Origin": "http://localhost:1234"}, 403),
+        ({"Host": "localhost:1234", "Origin": "http://localhost:1234"}, 200),
+        ({"Host": "localhost:1234@evil.example"}, 400),
+        ({"Host": "localhost", "X-Forwarded-Host": "evil.example", "X-Original-URL": "/x"}, 200),
         ({}, 400),
     ],
 )
