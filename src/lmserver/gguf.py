@@ -104,6 +104,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     split_count: int
     """How many files hold the model: 1 unless it is split."""
     size_bytes: int
+    kv_width: int | None = None
+    """Numbers of the key, and of the value, that one layer keeps of a token."""
 
 
 class _Tensors(msgspec.Struct, frozen=True):
@@ -127,6 +129,40 @@ def read_header(path: Path) -> GgufHeader:
             os.close(descriptor)
     except OSError as error:
         raise BadModelFile(f"cannot be read ({error.strerror})") from error
+
+
+def read_tokens(path: Path) -> tuple[list[str], list[int]]:
+    """Read a model's vocabulary: the texts of its tokens, and their types in llama.cpp's numbers.
+
+    Raises:
+        BadModelFile: as `read_header` does; also for a vocabulary and types of different lengths.
+    """
+    descriptor = _open_regular(path)
+    try:
+        source = _Reader(descriptor, os.fstat(descriptor).st_size)
+        _check_version(source)
+        source.number(_U64)
+        texts: list[str] = []
+        types: list[int] = []
+        for _ in range(source.number(_U64)):
+            key, kind = source.name("a key"), source.number(_U32)
+            if kind == _ARRAY and key == "tokenizer.ggml.tokens":
+                texts = [raw.decode(errors="replace") for raw in source.strings()]
+            elif kind == _ARRAY and key == "tokenizer.ggml.token_type":
+                types = source.integers()
+            elif kind == _ARRAY:
+                source.skip_array()
+            elif kind == _STRING:
+                source.skip_string()
+            else:
+                source.take(_SCALARS[kind].size)
+    except (OSError, KeyError) as error:
+        raise BadModelFile(f"its vocabulary cannot be read ({error})") from error
+    finally:
+        os.close(descriptor)
+    if len(texts) != len(types):
+        raise BadModelFile(f"{len(texts):,} tokens with {len(types):,} types")
+    return texts, types
 
 
 def _open_regular(path: Path) -> int:
@@ -210,6 +246,19 @@ class _Reader:
                 self.skip_array(depth + 1)
         else:
             raise BadModelFile(f"an array of the unknown type {kind}")
+
+    def strings(self) -> list[bytes]:
+        kind, count = self.number(_U32), self.number(_U64)
+        if kind != _STRING or count > MAX_STRINGS:
+            raise BadModelFile(f"{count:,} tokens of the type {kind}")
+        return [self.string() for _ in range(count)]
+
+    def integers(self) -> list[int]:
+        kind, count = self.number(_U32), self.number(_U64)
+        layout = _SCALARS.get(kind)
+        if layout is None or count > MAX_STRINGS:
+            raise BadModelFile(f"{count:,} token types of the type {kind}")
+        return [int(value) for (value,) in layout.iter_unpack(self.take(count * layout.size))]
 
     def _skip_strings(self, count: int) -> None:
         # The one hot loop: a vocabulary is most of a header, so this works on the window directly.
@@ -357,7 +406,17 @@ def _header(values: _Values, tensors: _Tensors, size: int) -> GgufHeader:
         has_pooling=architecture in _POOLING_ARCHITECTURES or bool(values.get(f"{architecture}.pooling_type")),
         split_count=_count(values, "split.count") or 1,
         size_bytes=size,
+        kv_width=_kv_width(values, architecture),
     )
+
+
+def _kv_width(values: _Values, architecture: str) -> int | None:
+    # Some models have other counts in each layer, written as an array, which is skipped.
+    heads = _count(values, f"{architecture}.attention.head_count")
+    kept = _count(values, f"{architecture}.attention.head_count_kv") or heads
+    embedding = _count(values, f"{architecture}.embedding_length")
+    width = _count(values, f"{architecture}.attention.key_length") or (heads and embedding and embedding // heads)
+    return kept * width if kept and width else None
 
 
 def _label(values: _Values, key: str) -> str:

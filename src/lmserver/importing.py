@@ -40,12 +40,12 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
             read_header(source.with_name(name))
         except BadModelFile as error:
             raise BadModelFile(f"{escaped(str(source.with_name(name)))}: {error}") from error
-        names.append(_checked(name))
+        names.append(checked_name(name))
     if not names[0].lower().endswith(".gguf"):
         raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")
     if "mmproj" in names[0].lower():
         raise ModelError(f"{names[0]!r} is named like a projector (mmproj), which is never listed as a model.")
-    folder = root / _place(names[0], user_repo)
+    folder = root / place_of(names[0], user_repo)
     for name in names:
         with storing(folder / name):
             folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,8 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
     return folder / names[0]
 
 
-def _place(name: str, user_repo: str | None) -> Path:
+def place_of(name: str, user_repo: str | None) -> Path:
+    """Say which folder, beneath the models folder, a file goes to. Raises `ModelError` for an unfit name."""
     if user_repo is None:
         split = SPLIT_NAME.fullmatch(name)
         stem = split[1].rstrip("-") if split else name[: -len(".gguf")]
@@ -61,10 +62,11 @@ def _place(name: str, user_repo: str | None) -> Path:
     publisher, slash, repo = user_repo.partition("/")
     if not slash:
         raise ModelError(f"{user_repo!r} is not PUBLISHER/REPO.")
-    return Path(_checked(publisher), _checked(repo))
+    return Path(checked_name(publisher), checked_name(repo))
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name that is fit for the models folder. Raises `ModelError` for any other."""
     if _COMPONENT.fullmatch(name):
         return name
     raise ModelError(

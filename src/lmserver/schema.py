@@ -1,21 +1,22 @@
-"""JSON Schema → a grammar that enforces it, a validator, or a refusal that names the keyword.
+"""JSON Schema → what a grammar enforces, what is checked after a reply is there, or a refusal by keyword.
 
 The engine's compiler (LLGuidance) ignores some keywords and gives up silently on others, after which the
 reply would be unconstrained text with status 200. So what it cannot compile is refused here, and every
 finished reply is validated with the `jsonschema` package.
 """
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 import jsonschema
+from jsonschema import validators
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
+from referencing.exceptions import Unresolvable
 
+from lmserver import grammar
+from lmserver.calls import target_of
 from lmserver.errors import ApiError
-from lmwire.chat import FunctionDefinition
 from lmwire.errors import ErrorCode
 
 JsonObject = dict[str, Any]
@@ -23,22 +24,14 @@ JsonObject = dict[str, Any]
 MAX_DEPTH = 64
 """Schemas nest a few levels in practice; compilers and validators recurse, so depth is bounded."""
 
-SHORT_STRING = 64
-"""Characters in a string of a second attempt at a call, after the first filled its whole budget."""
+MAX_VALUES = 20_000
+"""JSON values in a schema, lest its check take longer than its reply."""
 
-# Separators as Jinja's `tojson` writes them: the call then stands in the prompt cache as it was generated.
-_GUIDANCE = {
-    "whitespace_flexible": False,
-    "item_separator": ", ",
-    "key_separator": ": ",
-    "coerce_one_of": True,
-    "lenient": True,
-}
-_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!]|P=)|\\[1-9]")
 _IGNORED = frozenset(
-    {"not", "if", "then", "else", "contains", "minContains", "maxContains", "propertyNames", "uniqueItems"}
-    | {"dependentRequired", "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties"}
+    {"not", "if", "contains", "propertyNames", "uniqueItems", "dependentRequired", "dependentSchemas"}
+    | {"dependencies", "unevaluatedItems", "unevaluatedProperties"}
 )
+"""What the compiler leaves out and the validator knows; `then` and `minContains` belong to one of these."""
 _SUBSCHEMA_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _SUBSCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SUBSCHEMAS = frozenset(
@@ -47,32 +40,68 @@ _SUBSCHEMAS = frozenset(
 )
 
 
-def check(schema: JsonObject, where: str, *, is_promised: bool) -> None:
-    """Refuse a schema that cannot be enforced.
+_PARTS = frozenset({"then", "else", "minContains", "maxContains"})
+"""What belongs to a keyword of `_IGNORED`, and means nothing alone."""
+
+
+def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool = False) -> tuple[str, ...]:
+    """Refuse a schema that cannot be enforced; say what of it can only be checked when the reply is there.
 
     Args:
         schema: the schema as the client sent it.
         where: the request member that holds it, for the message (`tools[0].function.parameters`).
         is_promised: whether the reply must satisfy it. Tools that a model is free to call are described by their
             schemas and held to what the engine knows of them, as agents in use rely on.
+        is_strict: whether the client allows nothing that the grammar does not enforce.
+
+    Returns:
+        `KEYWORD at POINTER` for each keyword that the grammar does not enforce; nothing unless promised.
 
     Raises:
         ApiError: 400 `unsupported_schema`, naming the keyword and its JSON pointer.
     """
+    _check_size(schema, where)
+    after: list[str] = []
     for node, pointer in _walk(schema, "#", 0, where):
         if node is False and pointer == "#":
             raise _refusal(where, pointer, "false", "accepts nothing, so no reply could satisfy it")
-        if (members := _members(node)) is not None:
-            _check_node(members, pointer, where)
-            _check_reference(schema, members, pointer, where)
-            if is_promised:
-                _check_enforced(members, pointer, where)
-    try:
-        validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
-    except jsonschema.SchemaError as error:
-        # The meta-schema's own keyword means nothing to the sender; the last step of the path is theirs.
-        *path, keyword = [str(part) for part in error.absolute_path] or ["schema"]
-        raise _refusal(where, "/".join(["#", *path]), keyword, f"is not valid: {error.message}") from error
+        if (members := _members(node)) is None:
+            continue
+        _check_node(members, pointer, where)
+        _check_reference(schema, members, pointer, where)
+        if is_promised:
+            _check_satisfiable(members, pointer, where)
+            after += [
+                f"{keyword} at {pointer}"
+                for keyword in sorted(members.keys() & _IGNORED)
+                if members[keyword] is not False
+            ]
+            if is_strict and after:
+                keyword, _, pointer = after[0].partition(" at ")
+                raise _refusal(where, pointer, keyword, "is not known to the grammar compiler")
+    _check_meaning(schema, where)
+    if is_promised:
+        after += _check_compiled(schema, where, known={each.partition(" ")[0] for each in after})
+    return tuple(after)
+
+
+def _check_size(schema: JsonObject, where: str) -> None:
+    """Bound depth and number of values, annotations included: whatever reads the schema recurses."""
+    level: list[Any] = [schema]
+    values = depth = 0
+    while level:
+        depth += 1
+        values += len(level)
+        # A subschema is two levels of JSON: its keyword, and what a keyword such as `properties` maps.
+        if depth > 2 * MAX_DEPTH:
+            raise _refusal(where, "#", "nesting", f"is deeper than {MAX_DEPTH} levels")
+        if values > MAX_VALUES:
+            raise _refusal(where, "#", "size", f"is more than {MAX_VALUES:,} values")
+        below: list[Any] = []
+        for node in level:
+            members = _members(node)
+            below += members.values() if members is not None else _elements(node) or []
+        level = below
 
 
 def _check_node(node: JsonObject, pointer: str, where: str) -> None:
@@ -82,37 +111,31 @@ def _check_node(node: JsonObject, pointer: str, where: str) -> None:
     for keyword in ("$dynamicRef", "$recursiveRef"):
         if keyword in node:
             raise _refusal(where, pointer, keyword, "is not followed; use `$ref`")
-    pattern = node.get("pattern")
-    if isinstance(pattern, str):
-        if _LOOK_AROUND.search(pattern):
-            raise _refusal(where, pointer, "pattern", "uses look-around or a back-reference")
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise _refusal(where, pointer, "pattern", f"is not a regular expression ({error})") from error
+    if not isinstance(node.get("$schema", ""), str):
+        raise _refusal(where, pointer, "$schema", "is not a string")
+    patterns = [("pattern", node.get("pattern"))]
+    patterns += [("patternProperties", name) for name in _members(node.get("patternProperties")) or {}]
+    for keyword, pattern in patterns:
+        if isinstance(pattern, str) and (why := grammar.pattern_fault(pattern)):
+            raise _refusal(where, pointer, keyword, f"cannot be compiled: {why}")
+    if "patternProperties" in node and "unevaluatedProperties" in node:
+        raise _refusal(where, pointer, "unevaluatedProperties", "beside `patternProperties` cannot be checked")
 
 
 def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: str) -> None:
-    reference = node.get("$ref")
-    if not isinstance(reference, str):
-        return
-    target: Any = schema
-    for step in reference.removeprefix("#").split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        members, elements = _members(target), _elements(target)
-        if members is not None and name in members:
-            target = members[name]
-        elif elements is not None and name.isdecimal() and int(name) < len(elements):
-            target = elements[int(name)]
-        else:
-            raise _refusal(where, pointer, "$ref", f"points to {reference}, which is not there")
+    seen: set[str] = set()
+    while isinstance(reference := node.get("$ref"), str):
+        if reference in seen:
+            raise _refusal(where, pointer, "$ref", f"leads back to itself by way of {reference}")
+        seen.add(reference)
+        try:
+            node = _members(target_of(schema, reference)) or {}
+        except LookupError as error:
+            raise _refusal(where, pointer, "$ref", f"points to {reference}, which is not there") from error
 
 
-def _check_enforced(node: JsonObject, pointer: str, where: str) -> None:
-    """Refuse what the grammar compiler ignores, and what no value satisfies: both would end in a failed reply."""
-    for keyword in node:
-        if keyword in _IGNORED and node[keyword] is not False:
-            raise _refusal(where, pointer, keyword, "is not known to the grammar compiler")
+def _check_satisfiable(node: JsonObject, pointer: str, where: str) -> None:
+    """Refuse what no value satisfies, since it would end in a failed reply."""
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
         bounds = node.get(low), node.get(high)
         if isinstance(bounds[0], (int, float)) and isinstance(bounds[1], (int, float)) and bounds[0] > bounds[1]:
@@ -124,6 +147,23 @@ def _check_enforced(node: JsonObject, pointer: str, where: str) -> None:
         for name in _elements(node.get("required")) or []:
             if name not in properties:
                 raise _refusal(where, pointer, "required", f"asks for {name!r}, which `additionalProperties` forbids")
+
+
+def _check_meaning(schema: JsonObject, where: str) -> None:
+    try:
+        validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
+    except jsonschema.SchemaError as error:
+        # The meta-schema's own keyword means nothing to the sender; the last step of the path is theirs.
+        *path, keyword = [str(part) for part in error.absolute_path] or ["schema"]
+        raise _refusal(where, "/".join(["#", *path]), keyword, f"is not valid: {error.message[:200]}") from error
+
+
+def _check_compiled(schema: JsonObject, where: str, *, known: set[str]) -> list[str]:
+    try:
+        ignored = grammar.ignored_keywords(schema)
+    except grammar.Uncompiled as error:
+        raise _refusal(where, "#", "schema", f"does not compile to a grammar: {error}") from error
+    return [f"{keyword} at #" for keyword in ignored if keyword not in known | _PARTS]
 
 
 def _walk(node: Any, pointer: str, depth: int, where: str) -> Iterator[tuple[Any, str]]:
@@ -160,91 +200,37 @@ def _refusal(where: str, pointer: str, keyword: object, why: str) -> ApiError:
     )
 
 
-def grammar(schema: JsonObject) -> str:
-    """Write the LLGuidance grammar of one JSON value that `schema` accepts."""
-    return "%llguidance {}\nstart: %json " + json.dumps(schema | {"x-guidance": _GUIDANCE})
+def _match_pattern(_: Validator, pattern: Any, instance: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(instance, str) and not grammar.matches(pattern, instance):
+        yield jsonschema.ValidationError(f"{instance[:60]!r} does not match {pattern!r}")
 
 
-def call_schema(functions: Sequence[FunctionDefinition], *, short: bool = False) -> JsonObject:
-    """Describe one call to one of `functions` as `{"name": …, "arguments": …}`.
-
-    References inside a function's parameters start at the parameters' own root, so its definitions are moved
-    up and its references rewritten.
-
-    Args:
-        functions: at least one function.
-        short: bound every string, array and number, so that a call surely ends within a small budget.
-    """
-    definitions: JsonObject = {}
-    branches: list[JsonObject] = []
-    for index, function in enumerate(functions):
-        prefix = f"f{index}"
-        arguments = _relocate(parameters_of(function), prefix)
-        if short:
-            arguments = _shortened(arguments)
-        definitions[prefix] = arguments
-        branches.append(
-            {
-                "type": "object",
-                "properties": {
-                    "name": {"const": function.name},
-                    "arguments": {"$ref": f"#/$defs/{prefix}"},
-                },
-                "required": ["name", "arguments"],
-                "additionalProperties": False,
-            }
-        )
-    shape = branches[0] if len(branches) == 1 else {"anyOf": branches}
-    return shape | {"$defs": definitions}
+def _match_names(validator: Validator, patterns: Any, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
+    for pattern, subschema in patterns.items():
+        for name, value in (_members(instance) or {}).items():
+            if grammar.matches(pattern, name):
+                yield from cast("Any", validator).descend(value, subschema, path=name, schema_path=pattern)
 
 
-def parameters_of(function: FunctionDefinition) -> JsonObject:
-    """Give a function's parameter schema, closed unless it says otherwise.
-
-    An absent one means no parameters, as OpenAI's reference has it; members that nobody named would only
-    invite a weak model to invent some without end.
-    """
-    parameters = dict(function.parameters or {})
-    if parameters.keys() & {"$ref", "anyOf", "oneOf", "allOf"}:
-        return parameters
-    closed: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
-    return closed | parameters
-
-
-def _relocate(node: Any, prefix: str) -> Any:
-    if (elements := _elements(node)) is not None:
-        return [_relocate(child, prefix) for child in elements]
-    if (members := _members(node)) is None:
-        return node
-    moved: JsonObject = {}
-    for keyword, value in members.items():
-        if keyword == "$ref" and isinstance(value, str) and value.startswith("#"):
-            moved[keyword] = f"#/$defs/{prefix}{value[1:]}"
+def _match_others(
+    validator: Validator, subschema: Any, instance: Any, schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    patterns = schema.get("patternProperties", {})
+    for name, value in (_members(instance) or {}).items():
+        if name in schema.get("properties", {}) or any(grammar.matches(pattern, name) for pattern in patterns):
+            continue
+        if subschema is False:
+            yield jsonschema.ValidationError(f"the member {name[:60]!r} is not allowed")
         else:
-            moved[keyword] = _relocate(value, prefix)
-    return moved
-
-
-def _shortened(node: Any) -> Any:
-    if (elements := _elements(node)) is not None:
-        return [_shortened(child) for child in elements]
-    if (members := _members(node)) is None:
-        return node
-    short: JsonObject = {keyword: _shortened(value) for keyword, value in members.items()}
-    kind = short.get("type")
-    if kind == "string" and not short.keys() & {"enum", "const", "pattern", "format"}:
-        short["maxLength"] = max(short.get("minLength", 0), min(short.get("maxLength", SHORT_STRING), SHORT_STRING))
-    elif kind == "array":
-        short["maxItems"] = max(short.get("minItems", 0), min(short.get("maxItems", 4), 4))
-    elif kind in {"integer", "number"} and not short.keys() & {"enum", "const"}:
-        short.setdefault("minimum", -1_000_000)
-        short.setdefault("maximum", 1_000_000)
-    return short
+            yield from cast("Any", validator).descend(value, subschema, path=name)
 
 
 def validator(schema: JsonObject) -> Validator:
     """Build the validator of finished replies, which follows no reference outside the schema."""
-    return validator_for(schema, default=jsonschema.Draft202012Validator)(schema)
+    draft = validator_for(schema, default=jsonschema.Draft202012Validator)
+    # Python's `re` would run the client's patterns over the model's text, for ever if need be.
+    own = {"pattern": _match_pattern, "patternProperties": _match_names, "additionalProperties": _match_others}
+    return cast("Any", validators).extend(draft, own)(schema)
 
 
 def fault(schema: JsonObject, value: Any) -> str | None:
@@ -253,6 +239,8 @@ def fault(schema: JsonObject, value: Any) -> str | None:
         error = next(iter(validator(schema).iter_errors(value)), None)
     except RecursionError:
         return "the schema refers to itself without end"
+    except (Unresolvable, ArithmeticError) as failure:
+        return f"the schema cannot be applied ({failure})"
     if error is None:
         return None
-    return f"{error.json_path}: {error.message}"
+    return f"{error.json_path}: {error.message[:300]}"

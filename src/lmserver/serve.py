@@ -1,29 +1,38 @@
 """Runs the server in the foreground: socket, banner, signals, and an end that leaves nothing behind."""
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 import uvicorn
+from starlette.types import ASGIApp
 
-from lmserver import __version__
+from lmserver import __version__, daemon, logfile
 from lmserver.app import ENDPOINTS, build
+from lmserver.connection import Limits, limited
 from lmserver.download import DEFAULT_MODEL
 from lmserver.engines.scripted import ScriptedEngine
 from lmserver.errors import ModelError
+from lmserver.guard import Access, origin
+from lmserver.keys import Keyring, keys_file
+from lmserver.places import settings_file
 from lmserver.service import DEFAULT_OUTPUT, Service, ServiceSettings
+from lmserver.settings import SettingsFile
 
-GRACE = 10
-"""Seconds that requests have to end after SIGTERM; a second signal does not wait for them."""
+log = logging.getLogger("lmstudio")
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +50,18 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     state: Path
     is_child: bool
     """Serve one parent: tell it the URL as a JSON line on standard output, and end when standard input does."""
+    keep: int | None = None
+    """Models that stay loaded at once."""
+    parallel: int | None = None
+    """Requests that a model answers at once."""
+    ttl: int | None = None
+    """Seconds without a request after which a model is let go."""
+    cors: tuple[str, ...] = ()
+    """Origins of pages that may use the server."""
+    log_prompts: bool = False
+    """Write prompts to the log."""
+    output: Path | None = None
+    """The file that our output goes to, if not to a terminal."""
 
     def __repr__(self) -> str:
         """Leave the key out: reprs end up in logs and traces."""
@@ -51,66 +72,124 @@ def serve(options: ServerOptions) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status.
 
     Raises:
-        ModelError: when the address cannot be listened on, or would expose the models without a key.
+        ModelError: when the settings file cannot be used, and when the address cannot be listened on, or would
+            expose the models without a key, and for keys and origins that cannot be used.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    # The client of the engines would log each of its requests a second time.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
-    # Its start-up lines repeat the banner.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logfile.begin(options.state, with_prompts=options.log_prompts, may_rotate=not options.is_child)
+    stored = SettingsFile(settings_file(os.environ))
+    access = _access(options, stored)
     listener = _listen(options)
-    return asyncio.run(_serve(options, listener))
+    _allow_descriptors(access.limits.connections)
+    return asyncio.run(_serve(options, stored, access, listener))
 
 
-async def _serve(options: ServerOptions, listener: socket.socket) -> int:
+def _access(options: ServerOptions, stored: SettingsFile) -> Access:
+    """Say who may use the server; refuse to let other machines in where no key stops them."""
+    is_loopback = _is_loopback(options.host)
+    keys = Keyring(keys_file(options.state), options.key, is_exposed=not (is_loopback or options.allow_no_key))
+    if keys.is_empty and not is_loopback and not options.allow_no_key:
+        raise ModelError(
+            f"Listening on {options.host} lets other machines use the models, and there is no API key. Make one with "
+            "`lmstudio key create NAME`, or set LMSTUDIO_API_KEY to a secret, and start again; or add "
+            "--insecure-no-key if everyone may."
+        )
+    allowed = (*options.cors, *stored.current().server.cors)
+    return Access(keys=keys, is_loopback=is_loopback, host=options.host, origins=tuple(map(origin, allowed)))
+
+
+def _allow_descriptors(connections: int) -> None:
+    # Many systems let a program open fewer files than we take connections.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+async def _serve(options: ServerOptions, stored: SettingsFile, access: Access, listener: socket.socket) -> int:
     scripts = {options.script.stem: options.script} if options.script else {}
     for script in scripts.values():
         ScriptedEngine.read(script)
+    server_settings = stored.current().server
     service = Service(
         ServiceSettings(
             models=options.models,
             state=options.state,
             context_length=options.context_length,
-            output_limit=options.output_limit or DEFAULT_OUTPUT,
+            output_limit=options.output_limit or server_settings.output_limit or DEFAULT_OUTPUT,
             threads=options.threads,
+            parallel=options.parallel,
+            keep=options.keep or server_settings.keep,
+            ttl=options.ttl or server_settings.ttl,
+            queue=server_settings.queue,
+            file=stored,
             scripts=scripts,
+            log_prompts=options.log_prompts,
         )
     )
-    app = build(service, key=options.key, is_loopback=_is_loopback(options.host))
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            server_header=False,
-            lifespan="off",
-            http="h11",
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
-            h11_max_incomplete_event_size=64 << 10,
-        )
-    )
+    server = Server(build(service, access), access.limits)
     url = f"http://{_shown_host(options.host)}:{listener.getsockname()[1]}"
-    _banner(options, service, url)
+    _banner(options, access, service, url)
     parent = asyncio.create_task(_live_with_parent(server, url)) if options.is_child else None
     try:
-        await server.serve(sockets=[listener])
+        with contextlib.nullcontext() if options.is_child else _found_by_commands(options, listener, url):
+            _end_with_terminal(server)
+            await server.serve(sockets=[listener])
     finally:
         if parent is not None:
             parent.cancel()
-        await service.pool.close()
+        await service.close()
     return 0
 
 
-class _Server(uvicorn.Server):
+@contextlib.contextmanager
+def _found_by_commands(options: ServerOptions, listener: socket.socket, url: str) -> Generator[None]:
+    """Keep a record of this server for `lmstudio server status` and the like; serve without one if need be."""
+    with contextlib.ExitStack() as kept:
+        record = daemon.Record(
+            pid=os.getpid(),
+            born=daemon.born(os.getpid()) or "",
+            host=options.host,
+            port=listener.getsockname()[1],
+            url=url,
+            version=__version__,
+            started=time.time(),
+            log=str(options.output or ""),
+        )
+        try:
+            kept.enter_context(daemon.recorded(options.state, record))
+        except OSError as error:
+            where = error.filename or options.state
+            log.warning("`lmstudio server status` cannot find this server: %s: %s", where, error.strerror)
+        yield
+
+
+def _end_with_terminal(server: "Server") -> None:
+    """End in good order when the terminal closes, unless `nohup` said that it should not matter."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.handle_exit, signal.SIGTERM, None)
+
+
+class Server(uvicorn.Server):
     """Ends at the first Ctrl-C: a person who stops the server does not wait for a slow model's last word."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # Whoever connects is who asks, whatever a header says.
+                proxy_headers=False,
+                lifespan="off",
+                http=limited(limits),
+                ws="none",
+                timeout_graceful_shutdown=limits.grace,
+                timeout_keep_alive=limits.idle,
+                h11_max_incomplete_event_size=limits.head_size,
+            )
+        )
         self.accepts = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -120,11 +199,9 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit or sig == signal.SIGINT
         self.should_exit = True
-        # Requests that the end cuts off would each leave a trace, as if something had gone wrong.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
-async def _live_with_parent(server: _Server, url: str) -> None:
+async def _live_with_parent(server: Server, url: str) -> None:
     """Tell the parent the URL, and stop when standard input closes, which it does however the parent ends."""
     await server.accepts.wait()
     print(json.dumps({"url": f"{url}/v1"}), flush=True)
@@ -139,11 +216,6 @@ async def _live_with_parent(server: _Server, url: str) -> None:
 
 
 def _listen(options: ServerOptions) -> socket.socket:
-    if not _is_loopback(options.host) and options.key is None and not options.allow_no_key:
-        raise ModelError(
-            f"Listening on {options.host} lets other machines use the models, and no API key is set. Set "
-            "LMSTUDIO_API_KEY to a secret and start again, or add --insecure-no-key if everyone may."
-        )
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -181,7 +253,7 @@ def _shown_host(host: str) -> str:
     return {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "localhost", "::1": "[::1]"}.get(host, host)
 
 
-def _banner(options: ServerOptions, service: Service, url: str) -> None:
+def _banner(options: ServerOptions, access: Access, service: Service, url: str) -> None:
     lines = [f"lmstudio {__version__}: OpenAI-compatible server at {url}/v1", ""]
     listed = [endpoint for endpoint in ENDPOINTS if endpoint.is_listed]
     width = max(len(endpoint.path) for endpoint in listed)
@@ -192,8 +264,8 @@ def _banner(options: ServerOptions, service: Service, url: str) -> None:
         f"Models: {names or f'none yet; get one with `lmstudio get` (the default is {DEFAULT_MODEL})'}",
     ]
     lines += [f"Unusable: {file.name}: {file.reason}" for file in service.broken()]
-    if options.key:
-        lines.append("API key: needed on every route but /health (from LMSTUDIO_API_KEY)")
+    if access.keys.is_required:
+        lines.append("API key: needed on every route but /health")
     elif not _is_loopback(options.host):
         lines.append("WARNING: no API key: every machine that can reach this one may use the models")
     lines.append("Stop with Ctrl-C.")

@@ -97,7 +97,7 @@ def whole_file(destination: Path) -> Generator[IO[bytes]]:
         except BaseException:
             part_path.unlink(missing_ok=True)
             raise
-    _sync_folder(destination.parent)
+    sync_folder(destination.parent)
 
 
 def copy(source: IO[bytes], target: IO[bytes], progress: Progress, report: Report) -> str:
@@ -118,7 +118,8 @@ def _is_at(path: Path, file: IO[bytes]) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the renames in a folder last."""
     # A rename lasts through a power cut only once the folder itself is on the disk.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from lmwire.sampling import SamplingRequest, TokenLimit
+
 JsonObject = dict[str, Any]
 
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -78,8 +80,11 @@ class UserMessage(msgspec.Struct, frozen=True, tag_field="role", tag="user"):
 
 class AssistantMessage(msgspec.Struct, frozen=True, tag_field="role", tag="assistant"):
     content: Content = None
+    refusal: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[ToolCall] | None = None
+    function_call: JsonObject | None = None
+    """The old form of `tool_calls`; refused by name."""
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag_field="role", tag="tool"):
@@ -132,7 +137,7 @@ class JsonObjectFormat(msgspec.Struct, frozen=True, tag_field="type", tag="json_
 
 
 class JsonSchema(msgspec.Struct, frozen=True):
-    """A named schema. Some senders write `strict` as a string; it changes nothing here, we always enforce."""
+    """A named schema; some senders write `strict` as a string."""
 
     name: str = "response"
     schema: JsonObject | None = None
@@ -149,44 +154,52 @@ class JsonSchemaFormat(msgspec.Struct, frozen=True, tag_field="type", tag="json_
 ResponseFormat = TextFormat | JsonObjectFormat | JsonSchemaFormat
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    include_usage: bool = False
+class TemplateArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The variables of a chat template that a request may set."""
+
+    enable_thinking: bool | None = None
+    reasoning_effort: str | None = None
 
 
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Probability = Annotated[float, Meta(ge=0, le=1)]
+class ChatRequest(SamplingRequest, frozen=True, kw_only=True):
+    """The body of `POST /v1/chat/completions`."""
 
-
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /v1/chat/completions`. A null means the same as a missing key."""
-
-    model: str = ""
     messages: Annotated[list[Message], Meta(min_length=1)]
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Meta(ge=-1, le=1 << 31)] | None = None
+    max_tokens: TokenLimit | None = None
     """Deprecated by OpenAI and sent by most; LM Studio's -1 means "no limit of mine"."""
     max_completion_tokens: Annotated[int, Meta(ge=1, le=1 << 31)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Probability | None = None
-    top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
-    min_p: Probability | None = None
-    repeat_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
-    stop: str | list[str] | None = None
-    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
+    chat_template_kwargs: TemplateArguments | None = None
+    """llama.cpp's extension; of the template's variables only those of thinking."""
     return_progress: bool | None = None
     """Ask for chunks that tell how far the prompt is read; llama.cpp's extension."""
-    n: Annotated[int, Meta(ge=1)] | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+
+    # What changes nothing here: bookkeeping of the sender's, and hints.
+    store: bool | None = None
+    """Completions are not stored here; agents send it to every server."""
+    metadata: dict[str, str] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    """The cache here goes by the prompt itself."""
+    prompt_cache_retention: str | None = None
+    prediction: JsonObject | None = None
+    """A hint for speed only."""
+
+    # What is refused by name unless it says what is the case anyhow.
+    service_tier: str | None = None
+    verbosity: str | None = None
+    modalities: list[str] | None = None
+    audio: JsonObject | None = None
+    web_search_options: JsonObject | None = None
+    functions: list[Any] | None = None
+    function_call: Any = None
+    chat_template: str | None = None
 
 
 # The response -------------------------------------------------------------------------------------------
@@ -210,6 +223,26 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens_details: CompletionTokensDetails | None = None
 
 
+class TopLogprob(msgspec.Struct, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A token of the reply with the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(msgspec.Struct, frozen=True):
+    content: list[TokenLogprob] | None
+    refusal: None = None
+
+
 class ReplyMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What the assistant said. `reasoning_content` is DeepSeek's member, which local servers adopted."""
 
@@ -223,7 +256,7 @@ class ReplyMessage(msgspec.Struct, frozen=True, kw_only=True):
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     message: ReplyMessage
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReason
 
 
@@ -265,7 +298,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     delta: Delta
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
     finish_reason: FinishReason | None = None
 
 

@@ -15,6 +15,8 @@ class ErrorCode(StrEnum):
     CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
     MODEL_NOT_FOUND = "model_not_found"
     MODEL_LOAD_FAILED = "model_load_failed"
+    MODEL_IN_USE = "model_in_use"
+    MODEL_UNLOADED = "model_unloaded"
     UNSUPPORTED_MODEL = "unsupported_model"
     RESPONSE_NOT_FOUND = "response_not_found"
     PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"

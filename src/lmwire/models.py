@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+ModelState = Literal["loaded", "loading", "not-loaded"]
+
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `GET /v1/models`; members after `owned_by` are ours and LM Studio's own."""
@@ -19,11 +21,15 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     quantization: str | UnsetType = UNSET
     parameters: int | UnsetType = UNSET
     """How many weights the model has."""
-    state: Literal["loaded", "not-loaded"] | UnsetType = UNSET
+    size_bytes: int | UnsetType = UNSET
+    format: Literal["gguf", "onnx"] | UnsetType = UNSET
+    state: ModelState | UnsetType = UNSET
     max_context_length: int | UnsetType = UNSET
     """Tokens that the model was made for."""
     loaded_context_length: int | UnsetType = UNSET
     """Tokens that a request may use now; absent while the model is not loaded."""
+    parallel: int | UnsetType = UNSET
+    """Requests that are computed together; absent while the model is not loaded."""
     capabilities: list[str] | UnsetType = UNSET
     """`tool_use` when the model was trained to call tools."""
 

@@ -104,6 +104,47 @@ def test_a_model_answers_to_every_way_of_writing_its_name(tmp_path: Path, name: 
     assert catalog.resolve(name).path == tmp_path / path
 
 
+@pytest.mark.parametrize(
+    ("repo", "name"),
+    [
+        ("bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "lmstudio-community/meta-llama-3.1-8b-instruct"),
+        ("QuantFactory/Meta-Llama-3-8B-Instruct-GGUF", "lmstudio-community/meta-llama-3-8b-instruct"),
+        ("Qwen/Qwen2.5-7B-Instruct-GGUF", "lmstudio-community/qwen2.5-7b-instruct"),
+        ("bartowski/gemma-2-2b-it-GGUF", "lmstudio-community/Gemma-2-2B-it"),
+        ("bartowski/gemma-2-9b-it-GGUF", "LMStudio-Community/gemma-2-9b-it-GGUF"),
+        ("bartowski/Phi-3.1-mini-4k-instruct-GGUF", "lmstudio-community/phi-3.1-mini-4k-instruct@q4_k_m"),
+    ],
+)
+def test_the_ids_that_guides_write_mean_anybodys_copy(tmp_path: Path, repo: str, name: str) -> None:
+    catalog = fill(tmp_path, f"{repo}/x.gguf", content=model(file_type=Q4_K_M))
+    fill(tmp_path, "other/Model/y.gguf")
+    assert catalog.resolve(name).path == tmp_path / f"{repo}/x.gguf"
+
+
+def test_a_model_that_has_an_id_itself_goes_before_copies(tmp_path: Path) -> None:
+    catalog = fill(tmp_path, "lmstudio-community/Tiny-GGUF/x.gguf", "somebody/Tiny-GGUF/x.gguf")
+    assert catalog.resolve("lmstudio-community/tiny").publisher == "lmstudio-community"
+    with pytest.raises(UnknownModel):
+        catalog.resolve("lmstudio-community/")
+
+
+def test_a_guides_id_of_which_there_are_two_copies_is_refused_with_their_ids(tmp_path: Path) -> None:
+    catalog = fill(tmp_path, "A/Tiny-GGUF/x.gguf", "B/Tiny-GGUF/x.gguf")
+    with pytest.raises(UnknownModel) as caught:
+        catalog.resolve("lmstudio-community/tiny")
+    assert list(caught.value.near) == ["a/tiny", "b/tiny"]
+
+
+def test_a_file_put_in_the_place_of_another_has_another_stamp(tmp_path: Path) -> None:
+    catalog = fill(tmp_path, "lab/tiny/x.gguf")
+    before = catalog.resolve("tiny").stamp
+    assert catalog.resolve("tiny").stamp == before
+    path = tmp_path / "lab/tiny/x.gguf"
+    path.with_suffix(".new").write_bytes(path.read_bytes())
+    path.with_suffix(".new").replace(path)
+    assert catalog.resolve("tiny").stamp != before
+
+
 def test_a_name_with_a_quantization_means_that_file(tmp_path: Path) -> None:
     put(tmp_path / "Lab/Tiny-GGUF/a.gguf", model(file_type=Q4_K_M))
     put(tmp_path / "Lab/Tiny-GGUF/b.gguf", model(file_type=Q8_0))

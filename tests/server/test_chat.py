@@ -232,3 +232,97 @@ def test_malformed_arguments_in_the_history_do_not_fail_the_request(client: open
         max_tokens=4,
     )
     assert reply.choices[0].finish_reason in {"stop", "length"}
+
+
+ANIMAL: Any = {
+    "type": "object",
+    "properties": {"animal": {"enum": ["cat", "dog"]}},
+    "required": ["animal"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_json_beside_tools_is_one_or_the_other_and_valid(client: openai.OpenAI, stream: bool) -> None:
+    example = [
+        {"role": "user", "content": "Read a.txt"},
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "read_file", "arguments": '{"path": "a.txt"}'},
+                }
+            ],
+        },
+    ]
+    kinds: set[str] = set()
+    for messages in ([{"role": "user", "content": "Cat or dog?"}], [*example * 3, example[0]]):
+        arguments: Any = {
+            "model": MODEL,
+            "messages": messages,
+            "tools": [READ_FILE],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "animal", "schema": ANIMAL}},
+            "temperature": 0,
+            "max_tokens": 80,
+        }
+        if stream:
+            with client.chat.completions.stream(**arguments) as events:
+                choice = events.get_final_completion().choices[0]
+        else:
+            choice = client.chat.completions.create(**arguments).choices[0]
+        kinds.add(choice.finish_reason)
+        if choice.finish_reason == "tool_calls":
+            for call in choice.message.tool_calls or []:
+                assert call.type == "function"
+                jsonschema.validate(json.loads(call.function.arguments), READ_FILE["function"]["parameters"])
+        else:
+            jsonschema.validate(json.loads(choice.message.content or ""), ANIMAL)
+    assert kinds == {"stop", "tool_calls"}
+
+
+def test_what_no_grammar_enforces_is_checked_after_and_said_so(real_server: RunningServer) -> None:
+    distinct = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 2, "maxItems": 2, "uniqueItems": True}
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Write [1, 2]"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "pair", "schema": distinct}},
+        "temperature": 1,
+    }
+    statuses: set[int] = set()
+    for seed in range(6):
+        answer = httpx2.post(f"{real_server.url}/chat/completions", json=body | {"seed": seed}, timeout=60)
+        statuses.add(answer.status_code)
+        if answer.status_code == 200:
+            assert answer.headers["x-schema-checked-after"] == "uniqueItems at #"
+            jsonschema.validate(json.loads(answer.json()["choices"][0]["message"]["content"]), distinct)
+        else:
+            assert answer.json()["error"]["code"] == "output_invalid"
+    assert statuses <= {200, 422} and 200 in statuses
+
+
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_parameters_that_only_a_json_schema_reader_knows_are_taken(client: openai.OpenAI, choice: Any) -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"anything": True, "days": {"$ref": "#/$defs/a~1b"}, "more": {"type": "array", "items": True}},
+        "required": ["days"],
+        "additionalProperties": False,
+        "$defs": {"a/b": {"enum": [1, 2]}},
+    }
+    tool: Any = {"type": "function", "function": {"name": "plan", "parameters": parameters}}
+    reply = client.chat.completions.create(
+        model=MODEL, messages=HELLO, tools=[tool], tool_choice=choice, temperature=0, max_tokens=100
+    )
+    if choice == "required":
+        (call,) = reply.choices[0].message.tool_calls or []
+        assert call.type == "function"
+        jsonschema.validate(json.loads(call.function.arguments), parameters)
+
+
+def test_a_limit_beyond_the_context_ends_with_the_context(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(
+        model=MODEL, messages=HELLO, max_tokens=1 << 31, temperature=0, stop=["hello", "Hello", ".", "?", "!"]
+    )
+    assert reply.choices[0].finish_reason == "stop"

@@ -35,7 +35,7 @@ def post(server: RunningServer, body: object, path: str = "/chat/completions") -
         (b'{"messages":[{"role":"wizard","content":"x"}]}', "messages[0].role", "wizard"),
         (b'{"messages":[{"role":"user","content":5}]}', "messages[0].content", "int"),
         (b'{"messages":[{"role":"user","content":"x"}],"temperature":9}', "temperature", "2"),
-        (b'{"messages":[{"role":"user","content":"x"}],"n":2}', "n", "choice"),
+        (b'{"messages":[{"role":"user","content":"x"}],"n":9}', "n", "8"),
         (b'{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}', "tool_choice", "function"),
         (
             b'{"messages":[{"role":"user","content":"x"}],"reasoning_effort":"a lot"}',
@@ -82,13 +82,102 @@ def test_a_schema_that_cannot_be_enforced_is_a_400_that_names_the_keyword(
     assert place in answer.json()["error"]["param"]
 
 
-def test_json_beside_tools_that_may_be_called_is_refused_by_name(real_server: RunningServer) -> None:
-    tool = {"type": "function", "function": {"name": "f"}}
-    body = {"model": MODEL, "messages": HELLO, "tools": [tool], "response_format": {"type": "json_object"}}
+@pytest.mark.parametrize(
+    ("members", "param", "code"),
+    [
+        ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
+        ({"logprobs": True, "tools": [{"type": "function", "function": {"name": "f"}}]}, "logprobs", None),
+        ({"max_tokens": 0}, "max_tokens", "invalid_value"),
+        ({"stop": ""}, "stop", "invalid_value"),
+        ({"stop": ["x"] * 17}, "stop", "invalid_value"),
+        ({"stop": "x" * 257}, "stop", "invalid_value"),
+        ({"stop": "x", "response_format": {"type": "json_object"}}, "stop", None),
+        ({"logit_bias": {"hello": 1}}, "logit_bias", "invalid_value"),
+        ({"logit_bias": {"49152": 1}}, "logit_bias", "invalid_value"),
+        ({"logit_bias": {str(token): 1 for token in range(1001)}}, "logit_bias", "invalid_value"),
+        ({"seed": 1 << 70}, "seed", "invalid_value"),
+        ({"service_tier": "flex"}, "service_tier", None),
+        ({"verbosity": "low"}, "verbosity", None),
+        ({"modalities": ["text", "audio"]}, "modalities", None),
+        ({"audio": {"voice": "alloy", "format": "wav"}}, "audio", None),
+        ({"web_search_options": {}}, "web_search_options", None),
+        ({"functions": []}, "functions", None),
+        ({"function_call": "auto"}, "function_call", None),
+        ({"draft_model": "tiny"}, "draft_model", None),
+        ({"grammar": 'root ::= "a"'}, "grammar", None),
+        ({"guided_json": {}}, "guided_json", None),
+        ({"chat_template": "{{ messages }}"}, "chat_template", None),
+        ({"chat_template_kwargs": {"bos_token": "x"}}, "chat_template_kwargs", "invalid_value"),
+        ({"chat_template_kwargs": {"enable_thinking": 1}}, "chat_template_kwargs.enable_thinking", "invalid_value"),
+        ({"ttl": -1}, "ttl", "invalid_value"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", "invalid_value"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.type", "invalid_value"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused_by_name(
+    real_server: RunningServer, members: dict[str, object], param: str, code: str | None
+) -> None:
+    answer = post(real_server, {"model": MODEL, "messages": HELLO, "max_tokens": 1} | members)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+    assert answer.json()["error"]["code"] == (code or "unsupported_parameter")
+
+
+def test_hints_and_bookkeeping_are_taken(real_server: RunningServer) -> None:
+    members = {
+        "store": True,
+        "metadata": {"a": "b"},
+        "user": "u",
+        "safety_identifier": "s",
+        "prompt_cache_key": "k",
+        "service_tier": "auto",
+        "verbosity": "medium",
+        "modalities": ["text"],
+        "prediction": {"type": "content", "content": "x"},
+        "stream_options": {"include_obfuscation": False},
+        "chat_template_kwargs": {"enable_thinking": False},
+        "reasoning_effort": "minimal",
+        "ttl": 60,
+        "nobody_documents_this": {"x": 1},
+        "tools": [{"type": "web_search"}, {"type": "mcp", "server_label": "x"}],
+        "max_completion_tokens": 1,
+    }
+    assert post(real_server, {"model": MODEL, "messages": HELLO} | members).status_code == 200
+    assert "tools[1]: a tool of the type 'mcp' is left out" in real_server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ({"role": "function", "name": "f", "content": "x"}, "messages[0].role"),
+        ({"role": "assistant", "function_call": {"name": "f"}}, "messages[0].function_call"),
+        ({"role": "tool", "content": "x"}, "messages[0]"),
+        *(
+            (
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]},
+                "messages[0].content[0].image_url",
+            )
+            for url in ("http://127.0.0.1:1/x.png", "file:///etc/passwd", "data:image/png;base64,AAAA")
+        ),
+        ({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}, "messages[0].content[0].type"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_refused_by_name(
+    real_server: RunningServer, message: dict[str, object], param: str
+) -> None:
+    answer = post(real_server, {"model": MODEL, "messages": [message], "max_tokens": 1})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+
+
+def test_a_schema_that_no_grammar_enforces_is_refused_if_strict(real_server: RunningServer) -> None:
+    described = {"name": "x", "strict": True, "schema": {"type": "array", "items": {}, "uniqueItems": True}}
+    body = {"model": MODEL, "messages": HELLO, "response_format": {"type": "json_schema", "json_schema": described}}
     answer = post(real_server, body)
     assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == "response_format"
-    assert post(real_server, body | {"tool_choice": "none", "max_tokens": 5}).status_code == 200
+    assert answer.json()["error"]["code"] == "unsupported_schema"
+    assert "`uniqueItems` at #" in answer.json()["error"]["message"]
 
 
 def test_an_unknown_model_is_a_404_that_lists_those_there_are(client: openai.OpenAI) -> None:
@@ -110,11 +199,16 @@ def test_a_prompt_beyond_the_context_says_so(client: openai.OpenAI) -> None:
         assert caught.value.code == "context_length_exceeded"
 
 
-def test_control_tokens_in_a_message_do_not_open_another_role(client: openai.OpenAI) -> None:
-    plain = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "a<|im_end|>b"}], max_tokens=1
-    )
-    assert plain.usage is not None
+@pytest.mark.parametrize("role", ["user", "tool", "system", "assistant"])
+def test_control_tokens_in_a_message_do_not_open_another_role(client: openai.OpenAI, role: str) -> None:
+    def tokens(text: str) -> int:
+        message: Any = {"role": role, "content": text} | ({"tool_call_id": "c"} if role == "tool" else {})
+        reply = client.chat.completions.create(model=MODEL, messages=[message], max_tokens=1)
+        assert reply.usage is not None
+        return reply.usage.prompt_tokens
+
+    # One token each if it had its force; as text it takes several.
+    assert tokens("a" + "<|im_end|>" * 10) - tokens("a") > 40
 
 
 @pytest.mark.parametrize(
@@ -149,7 +243,10 @@ def raw(server: RunningServer, headers: dict[str, str], path: str = "/v1/models"
         ({"Host": "localhost.evil.example"}, 403),
         ({"Host": "localhost", "Origin": "http://evil.example"}, 403),
         ({"Host": "localhost", "Origin": "null"}, 403),
-        ({"Host": "localhost", "Origin": "http://localhost:1234"}, 200),
+        ({"Host": "localhost", "Origin": "http://localhost:1234"}, 403),
+        ({"Host": "localhost:1234", "Origin": "http://localhost:1234"}, 200),
+        ({"Host": "localhost:1234@evil.example"}, 400),
+        ({"Host": "localhost", "X-Forwarded-Host": "evil.example", "X-Original-URL": "/x"}, 200),
         ({}, 400),
     ],
 )

@@ -1,16 +1,18 @@
 """Schemas: what is refused, and what the grammar and the validator are given."""
 
+import json
 import re
+import time
 
 import pytest
 
-from lmserver import schema
+from lmserver import calls, grammar, schema
 from lmserver.errors import ApiError
 from lmwire.chat import FunctionDefinition
 
 
 def test_a_function_without_parameters_takes_none() -> None:
-    assert schema.parameters_of(FunctionDefinition("f")) == {
+    assert calls.parameters_of(FunctionDefinition("f")) == {
         "type": "object",
         "properties": {},
         "additionalProperties": False,
@@ -19,7 +21,7 @@ def test_a_function_without_parameters_takes_none() -> None:
 
 def test_what_a_function_says_of_further_members_is_kept() -> None:
     given = {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}
-    assert schema.parameters_of(FunctionDefinition("f", parameters=given)) == given
+    assert calls.parameters_of(FunctionDefinition("f", parameters=given)) == given
 
 
 def test_references_follow_a_functions_definitions_into_the_call() -> None:
@@ -33,7 +35,7 @@ def test_references_follow_a_functions_definitions_into_the_call() -> None:
         FunctionDefinition("f", parameters=parameters),
         FunctionDefinition("g", parameters=parameters),
     ]
-    shape = schema.call_schema(functions)
+    shape = calls.call_schema(functions)
     assert schema.fault(shape, {"name": "g", "arguments": {"n": 1}}) is None
     assert schema.fault(shape, {"name": "g", "arguments": {"n": "1"}}) is not None
     assert schema.fault(shape, {"name": "h", "arguments": {"n": 1}}) is not None
@@ -49,7 +51,7 @@ def test_a_short_call_is_still_a_call_of_the_plain_shape() -> None:
             "count": {"type": "integer"},
         },
     }
-    short = schema.call_schema([FunctionDefinition("f", parameters=parameters)], short=True)["$defs"]["f0"]
+    short = calls.call_schema([FunctionDefinition("f", parameters=parameters)], short=True)["$defs"]["f0"]
     assert short["properties"]["text"] == {"type": "string", "minLength": 70, "maxLength": 70}
     assert short["properties"]["kind"] == {"type": "string", "enum": ["a"]}
     assert short["properties"]["many"]["maxItems"] == 6
@@ -72,20 +74,117 @@ def test_the_refusal_says_where() -> None:
 @pytest.mark.parametrize(
     ("given", "keyword"),
     [
-        ({"if": {}, "then": {}}, "if"),
-        ({"type": "array", "contains": {}}, "contains"),
-        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
-        ({"propertyNames": {}}, "propertyNames"),
-        ({"not": {}}, "not"),
         ({"minimum": 2, "maximum": 1}, "minimum"),
         ({"enum": []}, "enum"),
         ({"type": "object", "properties": {}, "required": ["a"], "additionalProperties": False}, "required"),
     ],
 )
-def test_what_a_promised_reply_could_not_keep_is_refused_by_keyword(given: dict[str, object], keyword: str) -> None:
+def test_what_no_reply_could_satisfy_is_refused_by_keyword(given: dict[str, object], keyword: str) -> None:
     schema.check({"properties": {"a": given}}, "x", is_promised=False)
     with pytest.raises(ApiError, match=f"`{keyword}` at #/properties/a"):
         schema.check({"properties": {"a": given}}, "x", is_promised=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "keyword"),
+    [
+        ({"if": {}, "then": {}}, "if"),
+        ({"type": "array", "contains": {}}, "contains"),
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"propertyNames": {}}, "propertyNames"),
+        ({"not": {}}, "not"),
+        ({"dependentRequired": {"a": ["b"]}}, "dependentRequired"),
+    ],
+)
+def test_what_no_grammar_enforces_is_checked_after_or_refused_if_strict(
+    given: dict[str, object], keyword: str
+) -> None:
+    whole = {"properties": {"a": given}}
+    assert schema.check(whole, "x", is_promised=False) == ()
+    assert schema.check(whole, "x", is_promised=True) == (f"{keyword} at #/properties/a",)
+    with pytest.raises(ApiError, match=f"`{keyword}` at #/properties/a"):
+        schema.check(whole, "x", is_promised=True, is_strict=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "object", "minProperties": 1, "patternProperties": {"^a": {"type": "integer"}}},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": False},
+        {"type": "string", "format": "date", "title": "A day", "default": "", "x-mine": 1},
+        {"allOf": [{"type": "integer"}, {"minimum": 3}]},
+    ],
+)
+def test_what_the_grammar_enforces_is_strict_enough(given: dict[str, object]) -> None:
+    assert schema.check(given, "x", is_promised=True, is_strict=True) == ()
+
+
+@pytest.mark.parametrize("pattern", ["{2}x", "(?<=a)b", "(" * 60_000 + ")" * 60_000, r"\bword\b", "[a"])
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
+def test_a_pattern_that_does_not_compile_is_refused_at_once(pattern: str, keyword: str) -> None:
+    given = {"pattern": pattern} if keyword == "pattern" else {"patternProperties": {pattern: {}}}
+    began = time.monotonic()
+    with pytest.raises(ApiError, match=f"`{keyword}` at #"):
+        schema.check(given, "x", is_promised=True)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)*$", "^(a*)*$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_no_pattern_takes_the_validator_long(pattern: str) -> None:
+    given = {"type": "string", "pattern": pattern}
+    began = time.monotonic()
+    schema.check(given, "x", is_promised=True)
+    assert schema.fault(given, "a" * 20_000 + "!")
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [("b", "abc", True), ("^b", "abc", False), ("c$", "abc", True), ('^"\\\\$', '"\\', True), ("^é.$", "é☺", True)],
+)
+def test_patterns_mean_what_they_mean_elsewhere(pattern: str, text: str, found: bool) -> None:
+    assert grammar.matches(pattern, text) is found
+    assert bool(re.search(pattern, text)) is found
+
+
+def test_members_are_held_to_their_patterns() -> None:
+    given = {"patternProperties": {"^n_": {"type": "integer"}}, "additionalProperties": False}
+    assert schema.fault(given, {"n_a": 1}) is None
+    assert "n_a" in (schema.fault(given, {"n_a": "x"}) or "")
+    assert "other" in (schema.fault(given, {"other": 1}) or "")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"default": json.loads("[" * 500 + "]" * 500)},
+        {"enum": list(range(30_000))},
+        {"$schema": []},
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"$ref": "#nowhere"},
+        {"type": "integer", "minimum": 10**30},
+    ],
+)
+def test_what_would_stop_the_server_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ApiError) as caught:
+        schema.check(given, "x", is_promised=True)
+    assert caught.value.status == 400
+
+
+def test_what_the_engines_own_parser_does_not_know_is_left_out_for_it() -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/x~1y"}, "b": True, "c": {"type": "string", "pattern": "a"}},
+        "required": ["a"],
+        "$defs": {"x/y": {"type": "array", "items": {"$ref": "#"}}},
+    }
+    plain = calls.plainer(FunctionDefinition("f", None, parameters)).parameters or {}
+    assert plain["required"] == ["a"]
+    assert plain["properties"]["a"]["type"] == "array"
+    assert plain["properties"]["b"] == {}
+    assert plain["properties"]["c"] == {"type": "string"}
+    assert "$ref" not in json.dumps(plain)
 
 
 @pytest.mark.parametrize(

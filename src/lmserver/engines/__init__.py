@@ -1,11 +1,11 @@
 """What an engine is: one loaded model that turns a conversation or a prompt into a stream of pieces.
 
-The order of a stream: any number of `Progress`, then any number of `TextPiece`, `ReasoningPiece` and
-`CallPiece`, then exactly one `Finished`. Closing the iterator early cancels the work.
+The order of a stream: any number of `Loading`, then of `Progress`, then any number of `TextPiece`,
+`ReasoningPiece` and `CallPiece`, then exactly one `Finished`. Closing the iterator early cancels the work.
 """
 
 from collections.abc import AsyncGenerator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,12 +18,21 @@ class ForcedCall(msgspec.Struct, frozen=True):
     """The demand that the reply be one call to one of these functions."""
 
     functions: tuple[FunctionDefinition, ...]
+    checked_after: tuple[str, ...] = ()
+    """What only the validator enforces, as `KEYWORD at POINTER`; a reply that fails it is tried once more."""
 
 
 class JsonReply(msgspec.Struct, frozen=True):
-    """The demand that the reply be JSON that `schema` accepts; the schema was checked before."""
+    """The demand that the reply be JSON that `schema` accepts; the schema was checked before.
+
+    Where the request has tools that may be called, a call of these is a reply too.
+    """
 
     schema: JsonObject
+    functions: tuple[FunctionDefinition, ...] = ()
+    """The functions that may be called instead."""
+    checked_after: tuple[str, ...] = ()
+    """What only the validator enforces, as in `ForcedCall`."""
 
 
 Constraint = ForcedCall | JsonReply | None
@@ -70,6 +79,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     sampling: Sampling = Sampling()
     max_tokens: int
     top_logprobs: int | None = None
+    is_echoed: bool = False
+    """Whether the prompt's own text comes first."""
 
 
 Work = GenerationRequest | CompletionRequest
@@ -124,13 +135,20 @@ class Finished(msgspec.Struct, frozen=True):
     usage: Usage
 
 
-Piece = Progress | TextPiece | ReasoningPiece | CallPiece | Finished
+class Loading(msgspec.Struct, frozen=True):
+    """The model is not there yet: seconds since its load began. Comes before all others, and from no engine."""
+
+    seconds: float
+
+
+Piece = Loading | Progress | TextPiece | ReasoningPiece | CallPiece | Finished
 
 
 class Embedded(msgspec.Struct, frozen=True):
     """Vectors of some inputs, in their order, each of Euclidean length 1."""
 
-    vectors: list[list[float]]
+    vectors: list[bytes]
+    """Each packed as little-endian 32-bit floats."""
     tokens: int
     """Tokens of all inputs, special ones included."""
 
@@ -171,4 +189,13 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free the model's memory."""
+        ...
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """An engine that can tell the text of a prompt."""
+
+    async def render(self, request: GenerationRequest) -> str:
+        """Give the exact text that the model reads for this request."""
         ...

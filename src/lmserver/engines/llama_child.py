@@ -8,7 +8,7 @@ server, and since only an exit truly frees the memory.
 
 import os
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,6 +24,16 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     chat_template: str
     cache_mib: int
+    batch: int = 256
+    """Tokens of a prompt that are read at a time."""
+    gpu_layers: int = -1
+    """Layers that are computed on a GPU if there is one; -1 means all."""
+    draft_path: str = ""
+    """The file of a smaller model that guesses ahead."""
+    speculation: Literal["none", "ngram"] = "none"
+    """How to guess ahead without one."""
+    embeddings: bool = False
+    """Whether the model gives one vector for a text instead of a next token."""
 
     def __repr__(self) -> str:
         """Leave the key out: reprs end up in logs and traces."""
@@ -42,8 +52,13 @@ def _start(settings: ChildSettings) -> Any:
     parameters.n_parallel = settings.parallel
     # One pool for all slots: a lone request may use the whole context.
     parameters.kv_unified = True
-    # Small batches cost nothing measurable and let a cancel take effect within a second of prefill.
-    parameters.n_batch = parameters.n_ubatch = 256
+    # Other streams, and a cancel, wait for the end of a batch.
+    parameters.n_batch = parameters.n_ubatch = settings.batch
+    parameters.n_gpu_layers = settings.gpu_layers
+    if settings.embeddings:
+        parameters.embedding = True
+        # A text is read both ways, so it has to be in one batch.
+        parameters.n_batch = parameters.n_ubatch = settings.context_length
     parameters.cache_ram_mib = settings.cache_mib
     parameters.cpuparams.n_threads = settings.threads
     parameters.cpuparams_batch.n_threads = settings.threads
@@ -52,6 +67,12 @@ def _start(settings: ChildSettings) -> Any:
     parameters.ui = False
     if settings.chat_template:
         parameters.chat_template = settings.chat_template
+    kinds = engine.common_speculative_type
+    if settings.draft_path:
+        parameters.speculative.draft.mparams.path = settings.draft_path
+        parameters.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    elif settings.speculation == "ngram":
+        parameters.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_NGRAM_MAP_K4V]
     return engine.Server(parameters)
 
 

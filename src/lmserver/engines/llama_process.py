@@ -36,6 +36,7 @@ class LlamaProcess:
         self._process = process
         self._drain = drain
         self.settings = settings
+        self._is_closed = False
         self._client = httpx2.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {settings.key}"},
@@ -95,6 +96,7 @@ class LlamaProcess:
 
     async def close(self) -> None:
         """End the child."""
+        self._is_closed = True
         await self._client.aclose()
         await _end(self._process)
         await self._drain
@@ -115,7 +117,10 @@ class LlamaProcess:
 
     async def stream(self, path: str, body: JsonObject) -> AsyncGenerator[Chunk]:
         """Ask for a stream; only a streamed request stops when its connection closes. Raises as `post` does."""
-        body = {"cache_prompt": True} | body | {"stream": True, "return_progress": True}
+        # A prompt that is read in other batches gives logits that differ in their last bits, which is enough for
+        # another word now and then; and who sends a seed wants the same words again.
+        reuse = {"cache_prompt": body.get("seed") is None}
+        body = body | reuse | {"stream": True, "return_progress": True}
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code != 200:
@@ -136,7 +141,9 @@ class LlamaProcess:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), 1.0)
         code = self._process.returncode
-        if code is None:
+        if self._is_closed:
+            cause = "was unloaded while it answered"
+        elif code is None:
             cause = what
         elif code < 0:
             cause = f"was ended by {signal.Signals(-code).name}"

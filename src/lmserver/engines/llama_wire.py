@@ -4,7 +4,7 @@ import secrets
 
 import msgspec
 
-from lmserver.engines import CallPiece, Piece, ReasoningPiece, TextPiece
+from lmserver.engines import CallPiece, GeneratedToken, Piece, ReasoningPiece, TextPiece, TokenProbability
 from lmserver.errors import ApiError
 from lmwire.chat import CompletionTokensDetails, PromptTokensDetails, Usage
 from lmwire.errors import ErrorCode
@@ -13,6 +13,18 @@ from lmwire.errors import ErrorCode
 class ChildAnswer(msgspec.Struct, frozen=True):
     url: str = ""
     error: str = ""
+
+
+class Tokenized(msgspec.Struct, frozen=True):
+    """The answer of `/tokenize`."""
+
+    tokens: list[int]
+
+
+class Detokenized(msgspec.Struct, frozen=True):
+    """The answer of `/detokenize`."""
+
+    content: str
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -51,8 +63,20 @@ class _ChunkDelta(msgspec.Struct, frozen=True):
     tool_calls: list[_ChunkCall] | None = None
 
 
+class _TokenLogprob(msgspec.Struct, frozen=True):
+    token: str = ""
+    logprob: float | None = None
+    bytes: list[int] = []
+    top_logprobs: list["_TokenLogprob"] = []
+
+
+class _ChunkLogprobs(msgspec.Struct, frozen=True):
+    content: list[_TokenLogprob] | None = None
+
+
 class _ChunkChoice(msgspec.Struct, frozen=True):
     delta: _ChunkDelta = _ChunkDelta()
+    logprobs: _ChunkLogprobs | None = None
     finish_reason: str | None = None
 
 
@@ -74,15 +98,19 @@ class Chunk(msgspec.Struct, frozen=True):
     stop_type: str = ""
     tokens_evaluated: int = 0
     tokens_predicted: int = 0
+    completion_probabilities: list[_TokenLogprob] = []
     timings: _Timings = _Timings()
 
 
-def pieces_of(delta: _ChunkDelta, called: set[int]) -> list[Piece]:
+def pieces_of(choice: _ChunkChoice, called: set[int], top: int | None) -> list[Piece]:
+    """Translate what a chunk adds; `called` holds the calls that have begun, `top` what is asked of tokens."""
     pieces: list[Piece] = []
+    delta = choice.delta
     if delta.reasoning_content:
         pieces.append(ReasoningPiece(delta.reasoning_content))
     if delta.content:
-        pieces.append(TextPiece(delta.content))
+        logprobs = choice.logprobs.content if choice.logprobs else None
+        pieces.append(TextPiece(delta.content, tokens_of(logprobs or [], top)))
     for call in delta.tool_calls or []:
         is_first = call.index not in called
         called.add(call.index)
@@ -97,12 +125,42 @@ def pieces_of(delta: _ChunkDelta, called: set[int]) -> list[Piece]:
     return pieces
 
 
+def tokens_of(given: list[_TokenLogprob], top: int | None) -> tuple[GeneratedToken, ...]:
+    """Translate the probabilities of a piece's tokens.
+
+    What the engine held back, as the beginning of a character or of a stop string, comes as an entry without
+    bytes, and its text with a later one.
+    """
+    if top is None:
+        return ()
+    return tuple(
+        GeneratedToken(
+            token.token,
+            _finite(token.logprob),
+            token.bytes,
+            tuple(
+                TokenProbability(other.token, _finite(other.logprob), other.bytes)
+                for other in token.top_logprobs[:top]
+            ),
+        )
+        for token in given
+        if token.bytes
+    )
+
+
+def _finite(logprob: float | None) -> float:
+    # OpenAI's own stand-in for "as good as never"; JSON has no infinity.
+    return -9999.0 if logprob is None else max(logprob, -9999.0)
+
+
 def new_call_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
 
-def usage_of(prompt: int, completion: int, cached: int) -> Usage:
-    return Usage(prompt, completion, prompt + completion, PromptTokensDetails(cached), CompletionTokensDetails())
+def usage_of(prompt: int, completion: int, cached: int, reasoning: int = 0) -> Usage:
+    return Usage(
+        prompt, completion, prompt + completion, PromptTokensDetails(cached), CompletionTokensDetails(reasoning)
+    )
 
 
 def cached_of(usage: Usage) -> int:

@@ -101,8 +101,17 @@ class ScriptedEngine:
         yield Finished("length" if reply.cut else "tool_calls" if reply.calls else "stop", usage)
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
-        raise cannot("complete text")
-        yield
+        """Give the text of the first reply, whatever the prompt."""
+        reply, size = self._replies[0], len(request.prompt)
+        if reply.error is not None:
+            raise ApiError(reply.error.status, reply.error.message, code=ErrorCode.ENGINE_FAILED)
+        yield Progress(size, 0, size)
+        words = _words(reply.text)
+        for word in ([request.prompt] if request.is_echoed and isinstance(request.prompt, str) else []) + words:
+            await asyncio.sleep(reply.delay)
+            yield TextPiece(word)
+        usage = Usage(size, len(words), size + len(words), PromptTokensDetails(), CompletionTokensDetails())
+        yield Finished("length" if reply.cut else "stop", usage)
 
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
         raise cannot("embed")

@@ -6,6 +6,10 @@ from importlib.resources import files
 CALL_OPENING = "<tool_call>\n"
 """What stands before a call in our own tool prompt, and in the Hermes and Qwen families."""
 
+CALL_CLOSING = "\n</tool_call>"
+
+THINK_OPENING, THINK_CLOSING = "<think>", "</think>"
+
 _MAX_TEMPLATE = 256 << 10
 _BLOCK = re.compile(r"\{[%{]")
 _BLOCK_END = re.compile(r"[%}]\}")
@@ -37,3 +41,8 @@ def with_tools(template: str) -> str:
 def call_opening(template: str) -> str:
     """Say what to write before a forced call, so that it reads as the model's own format does."""
     return CALL_OPENING if CALL_OPENING.rstrip() in template else ""
+
+
+def may_think(template: str) -> bool:
+    """Tell whether a template is made for a model that reasons between `<think>` tags."""
+    return THINK_OPENING in template and THINK_CLOSING in template

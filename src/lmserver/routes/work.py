@@ -14,17 +14,25 @@ from lmserver.engines import (
     Engine,
     Finished,
     GenerationRequest,
+    Loading,
     Piece,
+    Progress,
     ReasoningPiece,
+    Renders,
     TextPiece,
     Work,
 )
 from lmserver.errors import ApiError
-from lmserver.journal import record_of
+from lmserver.journal import note_prompt, record_of
 from lmserver.service import Kind, Service
+from lmwire import sse
 from lmwire.errors import ErrorCode
 
 T = TypeVar("T")
+
+QUIET_LOAD = 2.0
+"""Seconds that a client waits for a model before it is told so."""
+LOADING_INTERVAL = 1.0
 
 
 class Job:
@@ -49,8 +57,14 @@ class Job:
         Raises:
             ApiError: what `Service.lease` and the engine raise, and 400 for a prompt beyond the context.
         """
-        async with self._lease("llm") as engine:
+        async with contextlib.AsyncExitStack() as stack:
+            entering = asyncio.ensure_future(stack.enter_async_context(self._lease("llm")))
+            async with contextlib.aclosing(self._while_loading(entering)) as waiting:
+                async for sign in waiting:
+                    yield sign
+            engine = await entering
             _check_fits(work, engine)
+            await self._note_prompt(work, engine)
             begun = engine.generate(work) if isinstance(work, GenerationRequest) else engine.complete(work)
             async with contextlib.aclosing(begun) as pieces:
                 async for piece in pieces:
@@ -60,12 +74,33 @@ class Job:
                         self._record.spent(piece.usage)
                     yield piece
 
+    async def _while_loading(self, entering: asyncio.Future[Engine]) -> AsyncGenerator[Loading]:
+        """Give signs of life until the engine is there, but none of a short load: the first fixes the status."""
+        try:
+            await asyncio.wait({entering}, timeout=QUIET_LOAD)
+            while not entering.done():
+                seconds = self._service.loading_seconds(self._name)
+                if seconds is not None:
+                    yield Loading(seconds)
+                await asyncio.wait({entering}, timeout=LOADING_INTERVAL)
+        finally:
+            entering.cancel()
+            await asyncio.wait({entering})
+
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
         """Turn inputs into vectors. Raises `ApiError` as `run` does."""
         async with self._lease("embeddings") as engine:
             embedded = await engine.embed(inputs)
             self._record.prompt_tokens = embedded.tokens
             return embedded
+
+    async def _note_prompt(self, work: Work, engine: Engine) -> None:
+        if not self._service.settings.log_prompts:
+            return
+        if isinstance(work, CompletionRequest):
+            note_prompt(self._record, work.prompt)
+        elif isinstance(engine, Renders):
+            note_prompt(self._record, await engine.render(work))
 
     @contextlib.asynccontextmanager
     async def _lease(self, kind: Kind) -> AsyncGenerator[Engine]:
@@ -93,6 +128,15 @@ def _check_fits(work: Work, engine: Engine) -> None:
             code=ErrorCode.CONTEXT_LENGTH_EXCEEDED,
             param=param,
         )
+
+
+def waiting(piece: Loading | Progress) -> bytes:
+    """Write how far things are as a comment of the stream, which also keeps a quiet connection open."""
+    match piece:
+        case Loading(seconds=seconds):
+            return sse.comment(f"loading the model, {seconds:.0f} s so far")
+        case Progress(total=total, cached=cached, processed=processed):
+            return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
 
 
 # The client leaves --------------------------------------------------------------------------------------
