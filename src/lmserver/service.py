@@ -14,6 +14,7 @@ from msgspec import UNSET
 from lmserver.catalog import BrokenFile, Catalog, Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
+from lmserver.engines.onnx import OnnxEngine
 from lmserver.engines.scripted import ScriptedEngine
 from lmserver.errors import ApiError, UnknownModel, cannot
 from lmserver.pool import Pool
@@ -107,20 +108,27 @@ class Service:
         async def load() -> Engine:
             log.info("loading %s", model.id)
             started = time.monotonic()
-            engine = await LlamaEngine.load(
-                model.path,
-                model.header.chat_template or "",
-                context_length=self._context_length(model),
-                parallel=self.settings.parallel,
-                threads=self.settings.threads or os.cpu_count() or 1,
-                embeddings=model.kind == "embeddings",
-            )
+            engine = await self._load(model)
             seconds = time.monotonic() - started
             log.info("loaded %s in %.1f s, context %d tokens", model.id, seconds, engine.context_length)
             return engine
 
         async with self.pool.lease(model.id, load) as engine:
             yield model.id, engine
+
+    async def _load(self, model: Model) -> Engine:
+        context_length = self._context_length(model)
+        threads = self.settings.threads or os.cpu_count() or 1
+        if model.format == "onnx":
+            return await OnnxEngine.load(model.path, context_length=context_length, threads=threads)
+        return await LlamaEngine.load(
+            model.path,
+            model.header.chat_template or "",
+            context_length=context_length,
+            parallel=self.settings.parallel,
+            threads=threads,
+            embeddings=model.kind == "embeddings",
+        )
 
     def _context_length(self, model: Model) -> int:
         made_for = model.header.context_length or DEFAULT_CONTEXT
@@ -174,7 +182,8 @@ def _card(model: Model, loaded: Mapping[str, int]) -> ModelCard:
         publisher=model.publisher,
         arch=header.architecture,
         quantization=header.quantization,
-        parameters=header.parameters,
+        format=model.format,
+        parameters=header.parameters or UNSET,
         state="loaded" if model.id in loaded else "not-loaded",
         max_context_length=header.context_length or UNSET,
         loaded_context_length=loaded.get(model.id, UNSET),

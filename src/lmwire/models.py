@@ -17,6 +17,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str | UnsetType = UNSET
     arch: str | UnsetType = UNSET
     quantization: str | UnsetType = UNSET
+    format: Literal["gguf", "onnx"] | UnsetType = UNSET
     parameters: int | UnsetType = UNSET
     """How many weights the model has."""
     state: Literal["loaded", "not-loaded"] | UnsetType = UNSET
