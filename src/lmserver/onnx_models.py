@@ -46,6 +46,8 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """How to run a folder of ONNX Runtime's generator."""
 
     folder: str
+    vocabulary: int
+    """How many tokens there are."""
 
 
 Pipeline = Encoder | Generator
@@ -99,6 +101,7 @@ class _Decoder(msgspec.Struct, frozen=True):
 class _GeneratorModel(msgspec.Struct, frozen=True):
     type: str = ""
     context_length: int = 0
+    vocab_size: int = 0
     decoder: _Decoder = _Decoder()
 
 
@@ -132,7 +135,7 @@ def _generator(folder: Path) -> OnnxModel:
     if template is None:
         raise BadModelFile("no chat template: neither tokenizer_config.json nor chat_template.jinja holds one")
     return OnnxModel(
-        Generator(folder=str(folder)),
+        Generator(folder=str(folder), vocabulary=model.vocab_size),
         _header(graph, outline, model.type or "unknown", model.context_length, template),
     )
 
