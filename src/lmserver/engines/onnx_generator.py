@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime_genai
@@ -42,6 +42,7 @@ class GeneratorModel:
         config.overlay(json.dumps({"model": {"decoder": options}}))
         self._model = self._runtime.Model(config)
         self._tokenizer = self._runtime.Tokenizer(self._model)
+        self._ends = frozenset(int(token) for token in self._tokenizer.eos_token_ids)
         self._vocabulary = folder.vocabulary
         self._context_length = context_length
         self._last: _Sequence | None = None
@@ -141,26 +142,21 @@ class GeneratorModel:
 
     def _write(
         self, ask: Generate, generator: Any, budget: int, is_wanted: Callable[[], bool], send: Send
-    ) -> tuple[Any, int]:
+    ) -> tuple[Literal["stop", "length"], int]:
         """Generate until the model ends, a stop text comes, the budget is spent or nobody waits any more."""
         stream = self._tokenizer.create_stream()
         finder = StopFinder(ask.sampling.stop)
         written = 0
-        while is_wanted():
-            if generator.is_done():
-                # The end token is not written; a full sequence ends without one.
-                break
-            if written == budget:
-                self._send_text(ask.id, finder.rest(), send)
-                return "length", written
+        is_ended = False
+        while is_wanted() and not is_ended and written < budget:
             generator.generate_next_token()
             written += 1
-            text = stream.decode(int(generator.get_next_tokens()[0]))
-            self._send_text(ask.id, finder.feed(text), send)
-            if finder.is_found:
-                return "stop", written
+            token = int(generator.get_next_tokens()[0])
+            self._send_text(ask.id, finder.feed(stream.decode(token)), send)
+            # A sequence that is full is done as well, but has not come to its end.
+            is_ended = finder.is_found or token in self._ends or (generator.is_done() and written < budget)
         self._send_text(ask.id, finder.rest(), send)
-        return "stop", written
+        return "stop" if is_ended else "length", written
 
     def _send_text(self, number: int, text: str, send: Send) -> None:
         if text:
