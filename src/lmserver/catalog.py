@@ -14,6 +14,7 @@ import msgspec
 from lmserver.engines.template import knows_tools
 from lmserver.errors import BadModelFile, UnknownModel
 from lmserver.gguf import GgufHeader, read_header
+from lmserver.onnx_models import fingerprint, is_part, read_folder
 
 MAX_ENTRIES = 10_000
 """Files and folders that a scan looks at."""
@@ -42,13 +43,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str
     repo: str
     path: Path
-    """The file; of a split model the first."""
+    """The file; of a split model the first; of an ONNX model the folder."""
     header: GgufHeader
     """Of a split model the first file's, with the weights and bytes of all."""
     modified: float
     """Seconds since 1970."""
     format: Literal["gguf", "onnx"] = "gguf"
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[object, ...] = ()
     """Size, time of change and inode of each file: with another stamp it is another model."""
 
     @property
@@ -123,7 +124,7 @@ class Found(msgspec.Struct, frozen=True):
     path: Path
     header: GgufHeader
     modified: float
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[object, ...] = ()
     format: Literal["gguf", "onnx"] = "gguf"
 
 
@@ -137,13 +138,16 @@ class Catalog:
         # another file, and one that went is forgotten. A text is the reason why there is no header.
         self._headers: dict[tuple[Path, int, int, int], GgufHeader | str] = {}
         self._former = self._headers
+        # The same for folders with ONNX models.
+        self._folders: dict[tuple[Path, object], GgufHeader | str] = {}
 
     def scan(self) -> list[Entry]:
         """List what is there now: models by id, then broken files. Headers are read when a file is new."""
         self._former, self._headers = self._headers, {}
         broken: list[BrokenFile] = []
         found: list[Found] = []
-        for folder, names in _repositories(self._root, broken).items():
+        onnx: set[Path] = set()
+        for folder, names in _repositories(self._root, broken, onnx).items():
             for name in sorted({next(split_parts(name)) for name in names}):
                 try:
                     model = self._examine(folder, name, names)
@@ -151,6 +155,7 @@ class Catalog:
                     broken.append(BrokenFile(f"{folder.parent.name}/{folder.name}/{name}", str(error)))
                 else:
                     found += [model] if model else []
+        found += self._onnx_models(sorted(onnx), broken)
         models = sorted(_named(found), key=lambda model: model.id)
         broken.sort(key=lambda file: file.name)
         return [*models, *broken]
@@ -202,6 +207,24 @@ class Catalog:
         stamp = tuple(itertools.chain.from_iterable(stamps))
         return Found(folder.parent.name, folder.name, paths[0], whole, seconds + 1e-9 * rest, stamp)
 
+    def _onnx_models(self, folders: Sequence[Path], broken: list[BrokenFile]) -> Iterator[Found]:
+        former, self._folders = self._folders, {}
+        for folder in folders:
+            stamp = fingerprint(folder)
+            identity = folder, stamp
+            header = former.get(identity)
+            if header is None:
+                try:
+                    header = read_folder(folder).header
+                except BadModelFile as error:
+                    header = str(error)
+            self._folders[identity] = header
+            if isinstance(header, str):
+                broken.append(BrokenFile(f"{folder.parent.name}/{folder.name}", header))
+            else:
+                modified = folder.stat().st_mtime
+                yield Found(folder.parent.name, folder.name, folder, header, modified, stamp, "onnx")
+
     def _header(self, path: Path) -> tuple[GgufHeader, tuple[int, int, int]]:
         """Give the header, and what tells this file from any other: its size, time of change and inode."""
         try:
@@ -222,8 +245,11 @@ class Catalog:
         return header, stamp
 
 
-def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
-    """Find the names of GGUF files by their folder; what is out of place is added to `broken`."""
+def _repositories(root: Path, broken: list[BrokenFile], onnx: set[Path]) -> dict[Path, set[str]]:
+    """Find the names of GGUF files by their folder; add folders with ONNX models to `onnx`.
+
+    What is out of place is added to `broken`.
+    """
     repositories: defaultdict[Path, set[str]] = defaultdict(set)
     for path in _gguf_files(root, broken):
         places = path.relative_to(root).parts
@@ -231,8 +257,12 @@ def _repositories(root: Path, broken: list[BrokenFile]) -> dict[Path, set[str]]:
         if not name.isprintable() or "@" in name:
             broken.append(BrokenFile(escaped(name), "its name holds @ or what does not print; rename it"))
         elif len(places) < 3:
-            reason = "not in a folder <publisher>/<repo>; put it into one with `lmstudio import`"
+            reason = "not in a folder <publisher>/<repo>; put it into one"
+            if not is_part(path.name):
+                reason += " with `lmstudio import`"
             broken.append(BrokenFile(name, reason))
+        elif is_part(path.name):
+            onnx.add(path.parent)
         # The part of a vision model that turns pictures into embeddings; it belongs to the model beside it.
         elif "mmproj" not in path.name.lower():
             repositories[path.parent].add(path.name)
@@ -259,9 +289,9 @@ def _gguf_files(root: Path, broken: list[BrokenFile]) -> Iterator[Path]:
             for entry in looked_at:
                 if entry.name.startswith("."):
                     continue
-                if _is_folder(entry):
+                if _is_folder(entry) and (depth < 2 or entry.name != "onnx"):
                     below.append(folder / entry.name)
-                elif entry.name.lower().endswith(".gguf"):
+                elif entry.name.lower().endswith(".gguf") or is_part(entry.name):
                     yield folder / entry.name
         level = below if depth < 2 else []
     if not left:

@@ -12,6 +12,7 @@ import msgspec
 from lmserver.catalog import Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
+from lmserver.engines.onnx import OnnxEngine
 from lmserver.errors import ApiError
 from lmserver.gguf import GgufHeader
 from lmserver.memory import footprint
@@ -65,21 +66,29 @@ async def load(plan: LoadPlan, free: int) -> Engine:
     log.info("loading %s (%.1f GB, context %d tokens)", model.id, model.header.size_bytes / 1e9, context_length)
     started = time.monotonic()
     async with _told_in_the_log(model.id):
-        engine = await LlamaEngine.load(
-            model.path,
-            _template(plan),
-            context_length=context_length,
-            parallel=settings.parallel or DEFAULT_PARALLEL,
-            threads=threads,
-            batch=settings.batch or batch(model.header, threads),
-            gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
-            draft_path=_draft(plan),
-            speculation=settings.speculation or "none",
-            embeddings=model.kind == "embeddings",
-        )
+        if model.format == "onnx":
+            engine = await OnnxEngine.load(model.path, context_length=context_length, threads=threads)
+        else:
+            engine = await _llama(plan, context_length, threads)
     seconds = time.monotonic() - started
     log.info("loaded %s in %.1f s, context %d tokens", model.id, seconds, engine.context_length)
     return engine
+
+
+async def _llama(plan: LoadPlan, context_length: int, threads: int) -> Engine:
+    model, settings = plan.model, plan.settings
+    return await LlamaEngine.load(
+        model.path,
+        _template(plan),
+        context_length=context_length,
+        parallel=settings.parallel or DEFAULT_PARALLEL,
+        threads=threads,
+        batch=settings.batch or batch(model.header, threads),
+        gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
+        draft_path=_draft(plan),
+        speculation=settings.speculation or "none",
+        embeddings=model.kind == "embeddings",
+    )
 
 
 def fitting_context(model: Model, wanted: int, free: int) -> int:

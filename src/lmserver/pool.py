@@ -26,7 +26,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A model as a request needs it: what to load if it is not there."""
 
     id: str
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[object, ...] = ()
     """Which file the id means now; another stamp is another model."""
     settings: ModelSettings = ModelSettings()
     footprint: Footprint = Footprint()

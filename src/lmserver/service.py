@@ -259,7 +259,7 @@ def card(model: Model, resident: Resident | None) -> ModelCard:
         publisher=model.publisher,
         arch=header.architecture,
         quantization=header.quantization,
-        parameters=header.parameters,
+        parameters=header.parameters or UNSET,
         size_bytes=header.size_bytes,
         format=model.format,
         state=_state(resident),

@@ -19,10 +19,10 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     publisher: str | UnsetType = UNSET
     arch: str | UnsetType = UNSET
     quantization: str | UnsetType = UNSET
+    format: Literal["gguf", "onnx"] | UnsetType = UNSET
     parameters: int | UnsetType = UNSET
     """How many weights the model has."""
     size_bytes: int | UnsetType = UNSET
-    format: Literal["gguf", "onnx"] | UnsetType = UNSET
     state: ModelState | UnsetType = UNSET
     max_context_length: int | UnsetType = UNSET
     """Tokens that the model was made for."""
