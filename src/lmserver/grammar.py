@@ -55,7 +55,7 @@ def ignored_keywords(schema: JsonObject) -> list[str]:
         raise Uncompiled(_reason("".join(messages)))
     matcher = LLMatcher(_bytes(), of(value(schema)), log_level=0, limits=_LIMITS)
     # Some limits are met only when the first token is asked for, as the engine does it.
-    matcher.compute_ff_bytes()
+    matcher.compute_logit_bias()
     if matcher.is_error():
         raise Uncompiled(_reason(matcher.get_error()))
     found = [name for message in messages for names in _UNKNOWN_KEYS.findall(message) for name in json.loads(names)]
@@ -77,6 +77,18 @@ def matches(pattern: str, text: str) -> bool:
     matcher = _matcher(pattern).deep_copy()
     raw = list(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
     return matcher.try_consume_tokens(raw) == len(raw) and matcher.is_accepting()
+
+
+class Follower:
+    """Follows a reply under its grammar: the engine, whose compiler is another build, may have dropped it."""
+
+    def __init__(self, grammar: str) -> None:
+        self._matcher = LLMatcher(_bytes(), grammar, log_level=0, limits=_LIMITS)
+
+    def allows(self, text: str) -> bool:
+        """Take what was written next, and tell whether the grammar lets it stand there."""
+        raw = list(text.encode(errors="replace"))
+        return self._matcher.try_consume_tokens(raw) == len(raw)
 
 
 @functools.lru_cache(maxsize=256)

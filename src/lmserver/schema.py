@@ -24,6 +24,12 @@ JsonObject = dict[str, Any]
 MAX_DEPTH = 64
 """Schemas nest a few levels in practice; compilers and validators recurse, so depth is bounded."""
 
+MAX_COUNT = 4096
+"""What `minItems` and the like may say: the engine's compiler unrolls them, and stands still for minutes."""
+
+MAX_LENGTH = 1_000_000
+"""What `minLength` and the like may say."""
+
 MAX_VALUES = 20_000
 """JSON values in a schema, lest its check take longer than its reply."""
 
@@ -135,7 +141,11 @@ def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: 
 
 
 def _check_satisfiable(node: JsonObject, pointer: str, where: str) -> None:
-    """Refuse what no value satisfies, since it would end in a failed reply."""
+    """Refuse what no value satisfies, since it would end in a failed reply, and counts without measure."""
+    for kind, most in (("Items", MAX_COUNT), ("Properties", MAX_COUNT), ("Length", MAX_LENGTH)):
+        for keyword in (f"min{kind}", f"max{kind}"):
+            if isinstance(count := node.get(keyword), (int, float)) and count > most:
+                raise _refusal(where, pointer, keyword, f"is more than {most:,}, the most that is taken")
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
         bounds = node.get(low), node.get(high)
         if isinstance(bounds[0], (int, float)) and isinstance(bounds[1], (int, float)) and bounds[0] > bounds[1]:

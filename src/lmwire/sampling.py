@@ -29,7 +29,7 @@ class SamplingRequest(msgspec.Struct, frozen=True, kw_only=True):
     top_p: Probability | None = None
     top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
     min_p: Probability | None = None
-    repeat_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
+    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     seed: Seed | None = None

@@ -1,11 +1,13 @@
 """Several choices, and the probabilities of tokens, with the real default model."""
 
+import time
 from typing import Any
 
 import openai
 import pytest
 
 from tests.conftest import MODEL
+from tests.support.processes import RunningServer, cpu_seconds, descendants
 
 HELLO: Any = [{"role": "user", "content": "Say hello."}]
 TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -56,6 +58,32 @@ def test_each_choice_has_its_number_and_counts(client: openai.OpenAI) -> None:
 def test_choices_differ_though_the_request_has_a_seed(client: openai.OpenAI) -> None:
     reply = client.chat.completions.create(model=MODEL, messages=HELLO, seed=5, temperature=1.5, max_tokens=8, n=4)
     assert len({choice.message.content for choice in reply.choices}) > 1
+
+
+def test_all_choices_end_when_the_client_leaves(real_server: RunningServer, client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Tell me a very long story."}],
+        n=4,
+        stream=True,
+        max_tokens=4000,
+        temperature=1,
+        logit_bias={"2": -100},
+    )
+    seen: set[int] = set()
+    for chunk in stream:
+        seen |= {choice.index for choice in chunk.choices if choice.delta.content}
+        if len(seen) == 4:
+            break
+    stream.close()
+    engines = descendants(real_server.process.pid)
+    deadline = time.monotonic() + 10
+    while True:
+        before = cpu_seconds(engines)
+        time.sleep(0.5)
+        if cpu_seconds(engines) - before < 0.1:
+            break
+        assert time.monotonic() < deadline, "the engine still writes"
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,15 @@ def test_a_schema_that_no_grammar_enforces_is_refused_if_strict(real_server: Run
     assert "`uniqueItems` at #" in answer.json()["error"]["message"]
 
 
+def test_a_schema_that_only_the_engines_compiler_gives_up_on_is_no_free_text(real_server: RunningServer) -> None:
+    branches = [{"properties": {f"a{n}": {"type": "string"}}, "required": [f"a{n}"]} for n in range(500)]
+    described = {"name": "x", "schema": {"oneOf": branches}}
+    body = {"model": MODEL, "messages": HELLO, "response_format": {"type": "json_schema", "json_schema": described}}
+    answer = post(real_server, body | {"max_tokens": 20})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unsupported_schema"
+
+
 def test_an_unknown_model_is_a_404_that_lists_those_there_are(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="smollm3", messages=HELLO)

@@ -164,6 +164,8 @@ def test_members_are_held_to_their_patterns() -> None:
         {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
         {"$ref": "#nowhere"},
         {"type": "integer", "minimum": 10**30},
+        {"type": "array", "items": {"type": "integer"}, "maxItems": 10**6},
+        {"type": "string", "minLength": 10**12},
     ],
 )
 def test_what_would_stop_the_server_is_refused(given: dict[str, object]) -> None:
@@ -202,3 +204,9 @@ def test_what_cannot_be_followed_is_refused_in_any_case(given: dict[str, object]
 
 def test_references_with_escapes_are_followed() -> None:
     schema.check({"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "string"}}}, "x", is_promised=True)
+
+
+def test_a_text_that_leaves_its_grammar_is_seen_at_once() -> None:
+    follower = grammar.Follower(grammar.of(grammar.value({"type": "object", "properties": {"a": {"const": "é"}}})))
+    assert follower.allows('{"a') and follower.allows('": "é')
+    assert not follower.allows(" and so on")

@@ -15,6 +15,7 @@ import msgspec
 from lmserver import calls, grammar, schema
 from lmserver.engines import (
     CallPiece,
+    Constraint,
     Finished,
     ForcedCall,
     GenerationRequest,
@@ -172,8 +173,10 @@ class GuidedReply:
             "prompt": attempt.prompt,
             "n_predict": attempt.budget,
         }
+        follower = None
         if self._constraint is not None:
             body["grammar"] = self._grammar(attempt)
+            follower = grammar.Follower(body["grammar"])
         if top is not None:
             body["n_probs"] = max(top, 1)
         ended, written = False, 0
@@ -182,6 +185,8 @@ class GuidedReply:
                 if progress := chunk.prompt_progress:
                     yield Progress(progress.total, progress.cache, progress.processed)
                 written += bool(chunk.content)
+                if follower is not None and not follower.allows(chunk.content):
+                    raise _not_in_force(self._constraint)
                 tokens = tokens_of(chunk.completion_probabilities, top)
                 for piece in splitter.feed(chunk.content, tokens, is_last=chunk.stop):
                     # What is checked only at its end is not shown before.
@@ -268,6 +273,16 @@ class GuidedReply:
         shape = calls.call_schema(self._functions)
         fault = next((fault for value in values if (fault := schema.fault(shape, value))), None)
         return ([] if fault else _call_pieces(values)), fault
+
+
+def _not_in_force(constraint: Constraint) -> ApiError:
+    where = "response_format" if isinstance(constraint, JsonReply) else "tools"
+    return ApiError(
+        400,
+        f"The engine cannot hold the model to the grammar of {where}: its compiler gave up. Use a simpler schema.",
+        code=ErrorCode.UNSUPPORTED_SCHEMA,
+        param=where,
+    )
 
 
 def _many(raw: str) -> list[Any]:

@@ -253,11 +253,11 @@ def _plain(index: int, message: JsonObject) -> JsonObject:
     """Give a message as the template renderer takes it: text only, and the arguments of calls as objects."""
     if not isinstance(message["content"], str):
         raise _unsupported(f"messages[{index}].content", "this model does not see images")
-    calls = [
+    asked = [
         call | {"function": call["function"] | {"arguments": msgspec.json.decode(call["function"]["arguments"])}}
         for call in message.get("tool_calls", [])
     ]
-    return message | ({"tool_calls": calls} if calls else {})
+    return message | ({"tool_calls": asked} if asked else {})
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
