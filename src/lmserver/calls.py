@@ -77,11 +77,21 @@ def _relocate(node: Any, prefix: str) -> Any:
 
 
 def _shortened(node: Any) -> Any:
-    if (elements := _elements(node)) is not None:
-        return [_shortened(child) for child in elements]
-    if (members := _members(node)) is None:
+    members = _members(node)
+    if members is None:
         return node
-    short: JsonObject = {keyword: _shortened(value) for keyword, value in members.items()}
+    short: JsonObject = {}
+    for keyword, value in members.items():
+        if keyword in {"properties", "patternProperties", "$defs", "definitions"}:
+            short[keyword] = {name: _short_value(child) for name, child in (_members(value) or {}).items()}
+        elif keyword in {"anyOf", "oneOf", "prefixItems"}:
+            short[keyword] = [_short_value(child) for child in _elements(value) or []]
+        elif keyword == "allOf":
+            short[keyword] = [_shortened(child) for child in _elements(value) or []]
+        elif keyword in {"items", "additionalProperties"}:
+            short[keyword] = _short_value(value)
+        else:
+            short[keyword] = value
     kind = short.get("type")
     if kind == "string" and not short.keys() & {"enum", "const", "pattern", "format"}:
         short["maxLength"] = max(short.get("minLength", 0), min(short.get("maxLength", SHORT_STRING), SHORT_STRING))
@@ -91,6 +101,13 @@ def _shortened(node: Any) -> Any:
         short.setdefault("minimum", -1_000_000)
         short.setdefault("maximum", 1_000_000)
     return short
+
+
+def _short_value(node: Any) -> Any:
+    """Shorten what stands for a whole value: there, a schema that takes anything becomes one of plain values."""
+    if node is True or node == {}:
+        return {"anyOf": [_shortened({"type": kind}) for kind in ("string", "integer")] + [{"type": "boolean"}]}
+    return _shortened(node)
 
 
 def as_tool(function: FunctionDefinition) -> JsonObject:

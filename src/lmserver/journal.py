@@ -45,20 +45,33 @@ class Record(msgspec.Struct):
     completion_tokens: int = 0
     time_to_first_token: float | None = None
     """Seconds."""
+    pieces: int = 0
+    """Pieces of replies that have not ended: tokens, or nearly."""
     generated: float = 0.0
     """Seconds from the first token to the last, and before it where all came at once."""
 
     def first_piece(self) -> None:
-        """Note that the first token is there, if it is the first."""
+        """Note a piece of the reply, and when the first was there."""
+        self.pieces += 1
         if self.time_to_first_token is None:
             self.time_to_first_token = self.seconds
 
     def spent(self, usage: Usage) -> None:
         """Add what one reply cost."""
+        self.pieces = 0
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
         if usage.prompt_tokens_details:
             self.cached_tokens += usage.prompt_tokens_details.cached_tokens
+        self._generated()
+
+    def ended(self) -> None:
+        """Count what a reply cost that was cut: its usage never came."""
+        if self.pieces:
+            self.completion_tokens += self.pieces
+            self._generated()
+
+    def _generated(self) -> None:
         since_first = self.seconds - (self.time_to_first_token or 0.0)
         self.generated = since_first if since_first > 0.001 else self.seconds
 
@@ -122,6 +135,7 @@ class Journal:
         finally:
             record.route = self._routes.get(scope.get("endpoint"), UNKNOWN)
             record.status = exchange.status
+            record.ended()
             self._metrics.ended(record)
             _write(record)
 

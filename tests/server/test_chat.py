@@ -242,44 +242,51 @@ ANIMAL: Any = {
 }
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_json_beside_tools_is_one_or_the_other_and_valid(client: openai.OpenAI, stream: bool) -> None:
-    example = [
-        {"role": "user", "content": "Read a.txt"},
-        {
-            "role": "assistant",
-            "tool_calls": [
-                {
-                    "id": "c1",
-                    "type": "function",
-                    "function": {"name": "read_file", "arguments": '{"path": "a.txt"}'},
-                }
-            ],
+LOOK: Any = {
+    "type": "function",
+    "function": {
+        "name": "look",
+        "parameters": {
+            "type": "object",
+            "properties": {"at": {"enum": ["door", "window"]}},
+            "required": ["at"],
+            "additionalProperties": False,
         },
-    ]
-    kinds: set[str] = set()
-    for messages in ([{"role": "user", "content": "Cat or dog?"}], [*example * 3, example[0]]):
-        arguments: Any = {
-            "model": MODEL,
-            "messages": messages,
-            "tools": [READ_FILE],
-            "response_format": {"type": "json_schema", "json_schema": {"name": "animal", "schema": ANIMAL}},
-            "temperature": 0,
-            "max_tokens": 80,
-        }
-        if stream:
-            with client.chat.completions.stream(**arguments) as events:
-                choice = events.get_final_completion().choices[0]
-        else:
-            choice = client.chat.completions.create(**arguments).choices[0]
-        kinds.add(choice.finish_reason)
-        if choice.finish_reason == "tool_calls":
-            for call in choice.message.tool_calls or []:
-                assert call.type == "function"
-                jsonschema.validate(json.loads(call.function.arguments), READ_FILE["function"]["parameters"])
-        else:
-            jsonschema.validate(json.loads(choice.message.content or ""), ANIMAL)
-    assert kinds == {"stop", "tool_calls"}
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("example", ["json", "call"])
+def test_json_beside_tools_is_one_or_the_other_and_valid(client: openai.OpenAI, stream: bool, example: str) -> None:
+    ask = {"role": "user", "content": "What is there?"}
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "door"}'}}
+    if example == "json":
+        past: list[Any] = [ask, {"role": "assistant", "content": '{"animal": "cat"}'}]
+    else:
+        past = [ask, {"role": "assistant", "tool_calls": [call]}]
+    arguments: Any = {
+        "model": MODEL,
+        "messages": [*past * 4, ask],
+        "tools": [LOOK],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "animal", "schema": ANIMAL}},
+        "parallel_tool_calls": False,
+        "temperature": 0,
+        "max_tokens": 60,
+    }
+    if stream:
+        with client.chat.completions.stream(**arguments) as events:
+            choice = events.get_final_completion().choices[0]
+    else:
+        choice = client.chat.completions.create(**arguments).choices[0]
+    if example == "json":
+        assert choice.finish_reason == "stop"
+        jsonschema.validate(json.loads(choice.message.content or ""), ANIMAL)
+        return
+    assert choice.finish_reason == "tool_calls" and not choice.message.content
+    (called,) = choice.message.tool_calls or []
+    assert called.type == "function"
+    jsonschema.validate(json.loads(called.function.arguments), LOOK["function"]["parameters"])
 
 
 def test_what_no_grammar_enforces_is_checked_after_and_said_so(real_server: RunningServer) -> None:
@@ -313,7 +320,7 @@ def test_parameters_that_only_a_json_schema_reader_knows_are_taken(client: opena
     }
     tool: Any = {"type": "function", "function": {"name": "plan", "parameters": parameters}}
     reply = client.chat.completions.create(
-        model=MODEL, messages=HELLO, tools=[tool], tool_choice=choice, temperature=0, max_tokens=100
+        model=MODEL, messages=HELLO, tools=[tool], tool_choice=choice, temperature=0, max_tokens=400
     )
     if choice == "required":
         (call,) = reply.choices[0].message.tool_calls or []

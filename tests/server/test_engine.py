@@ -6,7 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lmserver.engines import CallPiece, Finished, ForcedCall, GenerationRequest, Piece, Sampling
+from lmserver.engines import (
+    CallPiece,
+    Finished,
+    ForcedCall,
+    GenerationRequest,
+    JsonReply,
+    Piece,
+    ReasoningPiece,
+    Sampling,
+    TextPiece,
+)
 from lmserver.engines.llama import LlamaEngine
 from lmwire.chat import FunctionDefinition
 
@@ -35,6 +45,18 @@ QWEN = (
     "{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}{%- else %}"
     "{{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{%- endif %}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
+)
+# As Qwen 3's: the model may think first, and is kept from it by an empty thought.
+THINKING = (
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\n' }}{%- if message.role == 'assistant' and "
+    "message.reasoning_content %}{{- '<think>\n' + message.reasoning_content.strip('\n') + '\n</think>\n\n' }}"
+    "{%- endif %}{{- message.content + '<|im_end|>\n' }}{%- endfor %}{%- if add_generation_prompt %}"
+    "{{- '<|im_start|>assistant\n' }}{%- if enable_thinking is defined and enable_thinking is false %}"
+    "{{- '<think>\n\n</think>\n\n' }}{%- endif %}{%- endif %}"
+)
+# As DeepSeek R1's: the prompt opens the thought.
+ALWAYS_THINKING = THINKING.replace(
+    "{%- endif %}{%- endif %}", "{%- else %}{{- '<think>\n' }}{%- endif %}{%- endif %}"
 )
 READ = FunctionDefinition(
     "read_file", "Read a file.", {"type": "object", "properties": {"path": {"enum": ["a.txt"]}}, "required": ["path"]}
@@ -108,3 +130,40 @@ def test_a_call_that_the_limit_cuts_says_length(models: Path) -> None:
     (pieces,) = run(models, "", request)
     assert isinstance(pieces[-1], Finished) and pieces[-1].reason == "length"
     assert not any(isinstance(piece, CallPiece) for piece in pieces)
+
+
+def texts(pieces: list[Piece]) -> tuple[str, str]:
+    reasoning = "".join(piece.text for piece in pieces if isinstance(piece, ReasoningPiece))
+    return reasoning, "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
+
+
+@pytest.mark.parametrize("template", [THINKING, ALWAYS_THINKING], ids=["may think", "thinks"])
+def test_the_schema_holds_only_once_reasoning_has_ended(models: Path, template: str) -> None:
+    fruit = {"type": "object", "properties": {"fruit": {"enum": ["pear"]}}, "required": ["fruit"]}
+    ask = {"role": "user", "content": "Which fruit?"}
+    # This model does not think by itself, but it repeats what it did four times.
+    thought = {"role": "assistant", "reasoning_content": "It is a {pear}.", "content": '{"fruit": "pear"}'}
+    base = GenerationRequest(
+        messages=[*[ask, thought] * 4, ask],
+        constraint=JsonReply(fruit | {"additionalProperties": False}),
+        sampling=Sampling(temperature=0),
+        max_tokens=120,
+        template_arguments={"enable_thinking": True},
+    )
+    forced = msgspec.structs.replace(base, constraint=ForcedCall((READ,)), tools=[TOOL])
+    silent = msgspec.structs.replace(base, template_arguments={"enable_thinking": False})
+
+    free = msgspec.structs.replace(base, constraint=None, template_arguments={})
+    replies = run(models, template, base, forced, silent, free)
+
+    thoughts, answers = zip(*map(texts, replies), strict=True)
+    assert [bool(thought.strip()) for thought in thoughts] == [True, True, False, True]
+    assert not any("think>" in text for text in thoughts + answers)
+    assert answers[0] == answers[2] == '{"fruit": "pear"}'
+    assert answers[3].startswith('{"fruit": ')
+    assert next(piece.name for piece in replies[1] if isinstance(piece, CallPiece)) == "read_file"
+    ends = [pieces[-1] for pieces in replies]
+    assert [end.reason for end in ends if isinstance(end, Finished)] == ["stop", "tool_calls", "stop", "stop"]
+    for end, thought in zip(ends, thoughts, strict=True):
+        assert isinstance(end, Finished) and end.usage.completion_tokens_details is not None
+        assert bool(end.usage.completion_tokens_details.reasoning_tokens) == bool(thought)

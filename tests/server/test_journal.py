@@ -42,7 +42,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(house: Path) -> Iterator[RunningServer]:
     script = Script(house / "scripted.json").write({"text": "one two three four", "delay": 0.02})
-    Script(house / "slow.json").write({"text": "word " * 200, "delay": 0.1})
     with running_server(clean_environment(house), house / "log", "--script", str(script)) as server:
         yield server
 
@@ -91,18 +90,18 @@ def test_refusals_are_told_too(server: RunningServer, house: Path) -> None:
     assert (line["status"], line["id"]) == (403, answer.headers["x-request-id"])
 
 
-def test_a_client_that_leaves_is_told_as_such(house: Path, tmp_path: Path) -> None:
-    environment = clean_environment(tmp_path)
+def test_a_client_that_leaves_is_told_as_such(tmp_path: Path) -> None:
+    slow = Script(tmp_path / "slow.json").write({"text": "word " * 200, "delay": 0.1})
+    body = {"model": "slow", "messages": HELLO, "stream": True}
     with (
-        running_server(environment, tmp_path / "log", "--script", str(house / "slow.json")) as server,
-        httpx2.stream(
-            "POST", f"{server.url}/chat/completions", json={"model": "slow", "messages": HELLO, "stream": True}
-        ) as stream,
+        running_server(clean_environment(tmp_path), tmp_path / "log", "--script", str(slow)) as server,
+        httpx2.stream("POST", f"{server.url}/chat/completions", json=body) as stream,
     ):
-        next(stream.iter_lines())
+        next(line for line in stream.iter_lines() if "word" in line)
         stream.close()
         time.sleep(0.3)
-        assert lines(tmp_path)[-1]["status"] == 499
+        line = lines(tmp_path)[-1]
+        assert line["status"] == 499 and 0 < line["completion_tokens"] < 20
 
 
 def test_the_numbers_add_up_and_hold_no_words_of_clients(server: RunningServer) -> None:

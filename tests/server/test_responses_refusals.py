@@ -9,7 +9,7 @@ from tests.conftest import MODEL
 from tests.support.processes import RunningServer
 
 FUNCTION: Any = {"type": "function", "name": "run", "parameters": {"type": "object"}}
-UNENFORCEABLE: Any = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
+UNENFORCEABLE: Any = {"type": "object", "properties": {"a": {"$ref": "https://example.com/schema.json"}}}
 
 
 def deep(depth: int) -> Any:

@@ -31,7 +31,7 @@ from lmserver.engines.llama_embedding import embed
 from lmserver.engines.llama_guided import GuidedReply, render, with_plain_tools
 from lmserver.engines.llama_process import LlamaProcess
 from lmserver.engines.llama_wire import Chunk, Detokenized, cached_of, pieces_of, tokens_of, usage_of
-from lmserver.engines.template import call_opening, with_tools
+from lmserver.engines.template import call_opening, may_think, with_tools
 from lmserver.errors import ApiError, cannot
 from lmwire.chat import Usage
 from lmwire.errors import ErrorCode
@@ -120,13 +120,24 @@ class LlamaEngine:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
         self._check_bias(request.sampling)
         request = self._defuser.request(request)
-        request = msgspec.structs.replace(request, max_tokens=min(request.max_tokens, self.context_length))
+        request = msgspec.structs.replace(
+            request,
+            max_tokens=min(request.max_tokens, self.context_length),
+            template_arguments=self._default_thinking(request) | request.template_arguments,
+        )
         # The engine has no probabilities beside tools, called or not.
         is_raw = request.constraint is not None or (request.top_logprobs is not None and bool(request.tools))
         begun = GuidedReply(self._child, request).pieces() if is_raw else self._chat(request)
         async with contextlib.aclosing(begun) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def _default_thinking(self, request: GenerationRequest) -> JsonObject:
+        # The engine's own default is off, for models that were made to think too. What must be JSON or a call is
+        # mostly wanted at once: there thinking is for those who ask.
+        if not may_think(self._child.settings.chat_template):
+            return {}
+        return {"enable_thinking": request.constraint is None}
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
         self._check_bias(request.sampling)
