@@ -144,7 +144,8 @@ def test_logit_bias_bans_a_token_and_forces_another(client: openai.OpenAI, vocab
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("limit", [1, 7])
 def test_a_limit_is_kept_to_the_token(client: openai.OpenAI, name: str, limit: int) -> None:
-    reply = client.chat.completions.create(**GREEDY, messages=ask("Tell me a long story."), **{name: limit})
+    limits: Any = {name: limit}
+    reply = client.chat.completions.create(**GREEDY, messages=ask("Tell me a long story."), **limits)
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage and reply.usage.completion_tokens == limit
 
