@@ -2,9 +2,10 @@
 
     .venv/bin/python bench/server.py [--rounds N] [--tokens N] [--threads N] [--json]
 
-Starts `lmstudio server start` and, beside it, a server's engine as a process of its own with the same settings,
-and asks both the same in turns, so that a noisy machine disturbs both alike. Prints the medians, their ratios with
-the targets, and a table of resident memory. The embeddings part needs an embedding model in the models folder.
+Starts `lmstudio server start` and, beside it, the engine of a server as a process of its own with the same
+settings, and asks both the same in turns, so that a noisy machine disturbs both alike. Prints the medians, their
+ratios with the targets, and a table of resident memory. The embeddings part needs an embedding model in the models
+folder.
 """
 
 import argparse

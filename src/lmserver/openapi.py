@@ -16,7 +16,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)(:\w+)?}")
 
 _EVENT: JsonObject = {
-    "description": "Each server-sent event, when the body says `stream: true`; `data` is JSON, at the end `[DONE]`.",
+    "description": "Each event, when the body says `stream: true`; `data` is JSON, or `[DONE]` at the end.",
     "type": "object",
     "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
     "required": ["data"],
