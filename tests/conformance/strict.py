@@ -23,8 +23,10 @@ EXTENSIONS: Mapping[str, frozenset[str]] = {
     "ChatCompletionChunk": frozenset({"prompt_progress"}),
     "Model": frozenset(
         "type publisher arch quantization parameters state max_context_length loaded_context_length "
-        "capabilities path size size_bytes format key display_name".split()
+        "capabilities parallel size_bytes format".split()
     ),
+    # The API reference has it, the client's type does not.
+    "ResponseFunctionCallArgumentsDoneEvent": frozenset({"name"}),
     # Members of Open Responses that the official client does not know yet.
     "Response": frozenset({"presence_penalty", "frequency_penalty", "store", "service_tier", "next_response_ids"}),
 }

@@ -8,13 +8,13 @@ import pytest
 from tests.conformance.conftest import GREEDY
 from tests.conformance.strict import Recorder
 
-PROMPT = "One two three four"
+PROMPT = "a b c d e f"
 
 
 def test_a_text_is_continued(client: openai.OpenAI) -> None:
     reply = client.completions.create(**GREEDY, prompt=PROMPT, max_tokens=6)
     (choice,) = reply.choices
-    assert "five" in choice.text and choice.finish_reason == "length" and choice.index == 0
+    assert "g" in choice.text and choice.finish_reason == "length" and choice.index == 0
     assert reply.usage and reply.usage.completion_tokens == 6
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + 6
 
@@ -41,7 +41,7 @@ def test_a_list_of_prompts_gives_choices_in_their_order(client: openai.OpenAI) -
 
 
 def test_token_ids_mean_the_same_as_their_text(client: openai.OpenAI, vocabulary: dict[str, int]) -> None:
-    ids = [vocabulary[token] for token in ("One", " two", " three", " four")]
+    ids = [vocabulary[token] for token in ("a", " b", " c", " d", " e", " f")]
     text = client.completions.create(**GREEDY, prompt=PROMPT, max_tokens=4).choices[0].text
     assert client.completions.create(**GREEDY, prompt=ids, max_tokens=4).choices[0].text == text
     lists = client.completions.create(**GREEDY, prompt=[ids, ids], max_tokens=4)
@@ -49,8 +49,8 @@ def test_token_ids_mean_the_same_as_their_text(client: openai.OpenAI, vocabulary
 
 
 def test_stop_ends_the_text(client: openai.OpenAI) -> None:
-    choice = client.completions.create(**GREEDY, prompt=PROMPT, max_tokens=12, stop=["six"]).choices[0]
-    assert "five" in choice.text and "six" not in choice.text and choice.finish_reason == "stop"
+    choice = client.completions.create(**GREEDY, prompt=PROMPT, max_tokens=12, stop=[" i"]).choices[0]
+    assert "g" in choice.text and " i" not in choice.text and choice.finish_reason == "stop"
 
 
 def test_n_gives_that_many(client: openai.OpenAI) -> None:

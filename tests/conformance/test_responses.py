@@ -219,15 +219,9 @@ def test_what_is_not_to_be_stored_is_not(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("name", ["resp_absent", "..", "%2e%2e%2fx", "resp_" + "a" * 4000])
 def test_an_unknown_response_is_a_404(client: openai.OpenAI, name: str) -> None:
-    for method in ("GET", "DELETE"):
+    for ask in (client.get, client.delete):
         with pytest.raises(openai.NotFoundError):
-            client.request(_options(method, f"/responses/{name}"))
-
-
-def _options(method: str, path: str) -> Any:
-    from openai._models import FinalRequestOptions
-
-    return FinalRequestOptions(method=method, url=path)
+            ask(f"/responses/{name}", cast_to=object)
 
 
 # Tolerated and refused ----------------------------------------------------------------------------------
@@ -263,7 +257,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"input": []}, "input"),
     ({"input": [{"type": "message", "role": "wizard", "content": "x"}]}, "input"),
     ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "file:///etc/passwd"}]}]}, "input"),
-    ({"input": [{"type": "function_call_output", "call_id": "absent", "output": "x"}]}, "input"),
     ({"previous_response_id": "resp_absent"}, "previous_response_id"),
 ]
 
