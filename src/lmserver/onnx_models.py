@@ -109,6 +109,10 @@ class _GeneratorSettings(msgspec.Struct, frozen=True):
     model: _GeneratorModel
 
 
+class _GeneratorMembers(msgspec.Struct, frozen=True):
+    model: dict[str, msgspec.Raw]
+
+
 class _TokenizerSettings(msgspec.Struct, frozen=True):
     chat_template: str | list[dict[str, str]] | None = None
     model_max_length: float = 0
@@ -117,10 +121,17 @@ class _TokenizerSettings(msgspec.Struct, frozen=True):
 def _generator(folder: Path) -> OnnxModel:
     content = _read(folder, folder / GENERATOR_FILE, MAX_SETTINGS)
     model = _parsed(content, _GeneratorSettings, GENERATOR_FILE).model
+    members = _parsed(content, _GeneratorMembers, GENERATOR_FILE)
     try:
         _check_harmless(msgspec.json.decode(content), "")
     except RecursionError as error:
         raise BadModelFile(f"{GENERATOR_FILE} is nested too deeply") from error
+    for path in sorted(folder.iterdir()):
+        # The generator reads files of its own choice.
+        if path.is_symlink():
+            _inside(folder, path.name)
+    if others := [name for name in ("encoder", "embedding", "vision", "speech") if name in members.model]:
+        raise BadModelFile(f"{GENERATOR_FILE} has model.{others[0]}: only text generators can be served")
     if not model.decoder.filename:
         raise BadModelFile(f"{GENERATOR_FILE} names no model.decoder.filename: only text generators can be served")
     graph = _inside(folder, model.decoder.filename)

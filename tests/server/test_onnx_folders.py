@@ -147,6 +147,16 @@ BROKEN: dict[str, tuple[Make, Make, str]] = {
         lambda _: None,
         "would load code",
     ),
+    "a generator that sees": (
+        generator,
+        write("genai_config.json", '{"model": {"vision": {}, "decoder": {"filename": "model.onnx"}}}'),
+        "only text generators",
+    ),
+    "a link of a generator elsewhere": (
+        generator,
+        lambda folder: (folder / "vocab.json").symlink_to("/etc/hostname"),
+        "leads out of its folder",
+    ),
     "no graph named": (lambda f: generator(f, filename=""), lambda _: None, "names no model.decoder.filename"),
 }
 

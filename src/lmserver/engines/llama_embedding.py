@@ -72,6 +72,8 @@ async def _named(child: LlamaProcess, inputs: Inputs, offset: int, error: ApiErr
     """Find the input that the child refused: it does not say which, but asked one by one it does."""
     if not child.is_alive:
         return error
+    if len(inputs) == 1:
+        return _translated(error, f"input[{offset}]", child.settings.context_length)
     for index, each in enumerate(inputs):
         try:
             await _ask(child, [each])  # pyright: ignore
