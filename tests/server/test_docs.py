@@ -45,7 +45,3 @@ def test_every_route_that_the_banner_shows_has_an_example() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.is_listed:
             assert f"localhost:1234{endpoint.path}".partition("{")[0] in TEXT, endpoint.path
-
-
-def test_no_line_is_too_long_to_read() -> None:
-    assert max(map(len, TEXT.splitlines())) <= 122 and TEXT.count("\n") <= 260
