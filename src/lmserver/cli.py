@@ -146,7 +146,13 @@ def _get(options: argparse.Namespace) -> int:
     with Bar() as bar:
         if model.is_source:
             # The converter's libraries take longer to import than all else that this command does.
-            from lmserver.minilm import get_minilm
+            try:
+                from lmserver.minilm import get_minilm
+            except ModuleNotFoundError as error:
+                raise ModelError(
+                    f"Converting this model needs {error.name}, which is not installed. "
+                    "Install it with `pip install 'vtcode[server]'`."
+                ) from error
 
             path = get_minilm(models_dir(os.environ), bar.show)
         else:
