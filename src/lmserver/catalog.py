@@ -216,13 +216,14 @@ class Catalog:
             if header is None:
                 try:
                     header = read_folder(folder).header
-                except BadModelFile as error:
+                # A folder that is being copied or removed changes while it is read.
+                except (BadModelFile, OSError) as error:
                     header = str(error)
             self._folders[identity] = header
             if isinstance(header, str):
                 broken.append(BrokenFile(f"{folder.parent.name}/{folder.name}", header))
             else:
-                modified = folder.stat().st_mtime
+                modified = folder.stat().st_mtime if folder.exists() else 0.0
                 yield Found(folder.parent.name, folder.name, folder, header, modified, stamp, "onnx")
 
     def _header(self, path: Path) -> tuple[GgufHeader, tuple[int, int, int]]:

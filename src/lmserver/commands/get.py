@@ -74,7 +74,10 @@ def _get_from_index(model: "IndexModel", *, is_dry: bool) -> int:
     with Bar() as bar:
         if model.is_source:
             # The converter's libraries take longer to import than all else that this command does.
-            from lmserver.minilm import get_minilm
+            try:
+                from lmserver.minilm import get_minilm
+            except ModuleNotFoundError as error:
+                raise _not_installed(error) from error
 
             path = get_minilm(models_dir(os.environ), bar.show)
         else:
