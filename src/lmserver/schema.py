@@ -5,7 +5,7 @@ reply would be unconstrained text with status 200. So what it cannot compile is 
 finished reply is validated with the `jsonschema` package.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 import jsonschema
@@ -23,6 +23,14 @@ JsonObject = dict[str, Any]
 
 MAX_DEPTH = 64
 """Schemas nest a few levels in practice; compilers and validators recurse, so depth is bounded."""
+
+MAX_REACH = 1500
+"""Levels of all definitions that are referred to: the compiler goes down through one into the next, and one that
+goes too deep ends the whole process."""
+
+MAX_UNFOLDED = 200_000
+"""JSON values when every reference is replaced by what it means: two references to a definition that holds two
+to the next one, and so on, would take a validator years."""
 
 MAX_COUNT = 4096
 """What `minItems` and the like may say: the engine's compiler unrolls them, and stands still for minutes."""
@@ -68,13 +76,14 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
     """
     _check_size(schema, where)
     after: list[str] = []
+    targets: set[str] = set()
     for node, pointer in _walk(schema, "#", 0, where):
         if node is False and pointer == "#":
             raise _refusal(where, pointer, "false", "accepts nothing, so no reply could satisfy it")
         if (members := _members(node)) is None:
             continue
         _check_node(members, pointer, where)
-        _check_reference(schema, members, pointer, where)
+        targets |= _check_reference(schema, members, pointer, where)
         if is_promised:
             _check_satisfiable(members, pointer, where)
             after += [
@@ -85,6 +94,7 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
             if is_strict and after:
                 keyword, _, pointer = after[0].partition(" at ")
                 raise _refusal(where, pointer, keyword, "is not known to the grammar compiler")
+    _check_reach(schema, targets, where)
     _check_meaning(schema, where)
     if is_promised:
         after += _check_compiled(schema, where, known={each.partition(" ")[0] for each in after})
@@ -93,20 +103,25 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
 
 def _check_size(schema: JsonObject, where: str) -> None:
     """Bound depth and number of values, annotations included: whatever reads the schema recurses."""
-    level: list[Any] = [schema]
-    values = depth = 0
-    while level:
-        depth += 1
+    values = 0
+    for depth, level in enumerate(_levels(schema), 1):
         values += len(level)
         # A subschema is two levels of JSON: its keyword, and what a keyword such as `properties` maps.
         if depth > 2 * MAX_DEPTH:
             raise _refusal(where, "#", "nesting", f"is deeper than {MAX_DEPTH} levels")
         if values > MAX_VALUES:
             raise _refusal(where, "#", "size", f"is more than {MAX_VALUES:,} values")
+
+
+def _levels(node: Any) -> Iterator[list[Any]]:
+    """Yield the JSON values of each level, from the top."""
+    level: list[Any] = [node]
+    while level:
+        yield level
         below: list[Any] = []
-        for node in level:
-            members = _members(node)
-            below += members.values() if members is not None else _elements(node) or []
+        for each in level:
+            members = _members(each)
+            below += members.values() if members is not None else _elements(each) or []
         level = below
 
 
@@ -128,16 +143,50 @@ def _check_node(node: JsonObject, pointer: str, where: str) -> None:
         raise _refusal(where, pointer, "unevaluatedProperties", "beside `patternProperties` cannot be checked")
 
 
-def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: str) -> None:
+def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: str) -> set[str]:
+    """Follow a reference, and the references that it leads to; give all of them."""
     seen: set[str] = set()
     while isinstance(reference := node.get("$ref"), str):
         if reference in seen:
             raise _refusal(where, pointer, "$ref", f"leads back to itself by way of {reference}")
+        if len(seen) == MAX_DEPTH:
+            raise _refusal(where, pointer, "$ref", f"leads through more than {MAX_DEPTH} references to get anywhere")
         seen.add(reference)
         try:
             node = _members(target_of(schema, reference)) or {}
         except LookupError as error:
             raise _refusal(where, pointer, "$ref", f"points to {reference}, which is not there") from error
+    return seen
+
+
+def _check_reach(schema: JsonObject, targets: Collection[str], where: str) -> None:
+    if sum(len(list(_levels(target_of(schema, target)))) for target in targets) > MAX_REACH:
+        raise _refusal(where, "#", "$ref", "leads too deep: there are too many definitions that are referred to")
+    if _unfolded(schema) > MAX_UNFOLDED:
+        raise _refusal(where, "#", "$ref", f"stands for more than {MAX_UNFOLDED:,} values")
+
+
+def _unfolded(schema: JsonObject) -> int:
+    """Count the values of a schema with its references followed; one that leads back to itself counts once."""
+    sizes: dict[int, int] = {}
+    stack: list[tuple[Any, list[Any] | None]] = [(schema, None)]
+    while stack:
+        node, below = stack.pop()
+        if below is not None:
+            sizes[id(node)] = 1 + sum(sizes[id(each)] for each in below)
+        elif id(node) not in sizes:
+            sizes[id(node)] = 1
+            members = _members(node)
+            if members is None:
+                below = _elements(node) or []
+            else:
+                # A definition counts where it is referred to.
+                below = [value for name, value in members.items() if name not in {"$defs", "definitions"}]
+                if isinstance(reference := members.get("$ref"), str):
+                    below.append(target_of(schema, reference))
+            stack.append((node, below))
+            stack += [(each, None) for each in below]
+    return sizes[id(schema)]
 
 
 def _check_satisfiable(node: JsonObject, pointer: str, where: str) -> None:
@@ -235,11 +284,30 @@ def _match_others(
             yield from cast("Any", validator).descend(value, subschema, path=name)
 
 
+class _Endless(Exception):
+    """A value that takes too many references to check."""
+
+
+def _counted(keyword: Any) -> Any:
+    """Bound how often a validator follows references, without which its work is bounded by the schema's size."""
+    left = MAX_UNFOLDED // 10
+
+    def follow(validator: Validator, reference: Any, instance: Any, schema: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _Endless
+        return keyword(validator, reference, instance, schema)
+
+    return follow
+
+
 def validator(schema: JsonObject) -> Validator:
     """Build the validator of finished replies, which follows no reference outside the schema."""
     draft = validator_for(schema, default=jsonschema.Draft202012Validator)
     # Python's `re` would run the client's patterns over the model's text, for ever if need be.
     own = {"pattern": _match_pattern, "patternProperties": _match_names, "additionalProperties": _match_others}
+    own["$ref"] = _counted(cast("Any", draft).VALIDATORS["$ref"])
     return cast("Any", validators).extend(draft, own)(schema)
 
 
@@ -249,6 +317,8 @@ def fault(schema: JsonObject, value: Any) -> str | None:
         error = next(iter(validator(schema).iter_errors(value)), None)
     except RecursionError:
         return "the schema refers to itself without end"
+    except _Endless:
+        return "the schema's references take too long to follow"
     except (Unresolvable, ArithmeticError) as failure:
         return f"the schema cannot be applied ({failure})"
     if error is None:

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -210,3 +211,40 @@ def test_a_text_that_leaves_its_grammar_is_seen_at_once() -> None:
     follower = grammar.Follower(grammar.of(grammar.value({"type": "object", "properties": {"a": {"const": "é"}}})))
     assert follower.allows('{"a') and follower.allows('": "é')
     assert not follower.allows(" and so on")
+
+
+def chain(length: int, link: Callable[[dict[str, object]], object]) -> dict[str, object]:
+    """Make definitions of which each refers to the next one."""
+    definitions: dict[str, object] = {f"r{at}": link({"$ref": f"#/$defs/r{at + 1}"}) for at in range(length)}
+    return {"$ref": "#/$defs/r0", "$defs": definitions | {f"r{length}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        # The compiler's stack would not hold the first two, and a validator would not live to see the others' end.
+        chain(5_000, lambda reference: reference),
+        chain(1_000, lambda reference: {"type": "object", "properties": {"a": reference}}),
+        chain(25, lambda reference: {"allOf": [reference, reference]}),
+        chain(25, lambda reference: {"properties": {"a": reference, "b": reference}}),
+    ],
+    ids=["direct", "nested", "doubled", "doubled members"],
+)
+@pytest.mark.parametrize("is_promised", [True, False])
+def test_references_that_lead_too_far_are_refused(given: dict[str, object], is_promised: bool) -> None:
+    with pytest.raises(ApiError, match=r"\$ref"):
+        schema.check(given, "x", is_promised=is_promised)
+
+
+def test_references_of_an_ordinary_length_are_followed() -> None:
+    assert schema.check(chain(60, lambda reference: reference), "x", is_promised=True) == ()
+    nested = chain(300, lambda reference: {"type": "object", "properties": {"a": reference}})
+    assert schema.check(nested, "x", is_promised=True) == ()
+
+
+def test_a_value_that_takes_a_validator_too_long_is_a_fault() -> None:
+    doubled = {"allOf": [{"properties": {"a": {"$ref": "#/$defs/n"}}}] * 2}
+    value: dict[str, object] = {}
+    for _ in range(30):
+        value = {"a": value}
+    assert "too long" in (schema.fault({"$ref": "#/$defs/n", "$defs": {"n": doubled}}, value) or "")
