@@ -1,4 +1,4 @@
-"""What the tests share: the default model on disk, and a real server that serves it."""
+"""What the tests share: models on disk, and real servers that serve them."""
 
 import json
 import os
@@ -9,6 +9,8 @@ import openai
 import pytest
 from hypothesis import settings
 
+from tests.support.onnx_models import ENCODER, GENERATOR, WHEEL
+from tests.support.onnx_models import MODELS as OTHER_MODELS
 from tests.support.processes import REPOSITORY, RunningServer, clean_environment, running_server
 
 # The gate decides the same twice; `HYPOTHESIS_PROFILE=explore` looks for what it has not seen.
@@ -38,6 +40,28 @@ def real_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def client(real_server: RunningServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=real_server.url, api_key="none", max_retries=0, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def other_models() -> Path:
+    needed = [ENCODER / "model.onnx", GENERATOR / "model.onnx", WHEEL, *OTHER_MODELS.glob("sentence-transformers/*")]
+    if len(needed) < 4 or not all(path.exists() for path in needed):
+        pytest.fail(f"Some models are not in {OTHER_MODELS}. `scripts/test` gets them before the tests.")
+    return OTHER_MODELS
+
+
+@pytest.fixture(scope="session")
+def other_server(other_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    home = tmp_path_factory.mktemp("home")
+    environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(other_models)})
+    with running_server(environment, home / "server.log") as server:
+        yield server
+
+
+@pytest.fixture
+def other_client(other_server: RunningServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=other_server.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 

@@ -28,13 +28,11 @@ def client(real_server: RunningServer, recorder: Recorder) -> Iterator[openai.Op
         yield client
 
 
-@pytest.fixture(scope="session")
-def embedder(real_server: RunningServer) -> str:
-    listed = httpx2.get(f"{real_server.url}/models").json()["data"]
-    names = [card["id"] for card in listed if card.get("type") == "embeddings"]
-    if not names:
-        pytest.fail("No embedding model is in the models folder. `scripts/test` gets it before the tests.")
-    return names[0]
+@pytest.fixture
+def embedder(other_server: RunningServer, recorder: Recorder) -> Iterator[openai.OpenAI]:
+    over = httpx2.Client(transport=recorder, timeout=60)
+    with openai.OpenAI(base_url=other_server.url, api_key="none", max_retries=0, http_client=over) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

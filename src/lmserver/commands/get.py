@@ -77,7 +77,10 @@ def _get_from_index(model: "IndexModel", *, is_dry: bool) -> int:
             try:
                 from lmserver.minilm import get_minilm
             except ModuleNotFoundError as error:
-                raise _not_installed(error) from error
+                raise ModelError(
+                    f"Converting this model needs {error.name}, which is not installed. Install it with "
+                    "`pip install 'vtcode[server]'`."
+                ) from error
 
             path = get_minilm(models_dir(os.environ), bar.show)
         else:
