@@ -8,12 +8,14 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
 from lmserver.engines import JsonObject
 from lmserver.engines.llama_child import ChildSettings
+from lmserver.engines.llama_stream import Refused, events
 from lmserver.engines.llama_wire import ChildAnswer, ChildError, Chunk, refusal
 from lmserver.errors import ApiError
 from lmwire.errors import ErrorCode
@@ -46,6 +48,12 @@ class LlamaProcess:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,
         )
+        # The streams' own connections: see `llama_stream`.
+        parts = urlsplit(url)
+        self._address = parts.hostname or "127.0.0.1", parts.port or 80
+        self._headers = (
+            f"Host: {parts.netloc}\r\nAuthorization: Bearer {settings.key}\r\nContent-Type: application/json\r\n"
+        ).encode()
         self._decode = msgspec.json.Decoder(Chunk).decode
 
     @classmethod
@@ -121,18 +129,19 @@ class LlamaProcess:
         # another word now and then; and who sends a seed wants the same words again.
         reuse = {"cache_prompt": body.get("seed") is None}
         body = body | reuse | {"stream": True, "return_progress": True}
+        head = b"POST %s HTTP/1.1\r\n%s" % (path.encode(), self._headers)
         try:
-            async with self._client.stream("POST", path, json=body) as response:
-                if response.status_code != 200:
-                    raise refusal(await response.aread())
-                async for event in httpx2.EventSource(response, max_event_size=None):
-                    if event.data == "[DONE]":
+            async with contextlib.aclosing(events(*self._address, head, msgspec.json.encode(body))) as found:
+                async for data in found:
+                    if data == b"[DONE]":
                         continue
-                    chunk = self._decode(event.data)
+                    chunk = self._decode(data)
                     if chunk.error is not None:
                         raise refusal(msgspec.json.encode(ChildError(chunk.error)))
                     yield chunk
-        except httpx2.TransportError as error:
+        except Refused as refused:
+            raise refusal(refused.body) from refused
+        except (OSError, msgspec.DecodeError) as error:
             raise await self.ended("stopped answering") from error
 
     async def ended(self, what: str) -> ApiError:
