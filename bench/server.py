@@ -30,7 +30,7 @@ from lmserver.catalog import Catalog, Model
 from lmserver.engines.llama import CHATML
 from lmserver.engines.llama_child import ChildSettings
 from lmserver.engines.template import with_tools
-from lmserver.service import DEFAULT_CONTEXT
+from lmserver.loading import DEFAULT_CONTEXT, batch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODELS = Path(os.environ.get("LMSTUDIO_MODELS_DIR") or REPOSITORY / ".cache" / "models")
@@ -157,6 +157,7 @@ def child(model: Model, threads: int, parallel: int) -> Iterator[tuple[Side, int
         "threads": threads,
         "chat_template": with_tools(model.header.chat_template or CHATML) if chats else "",
         "cache_mib": 512,
+        "batch": batch(model.header, threads),
     }
     if not chats:
         settings["embeddings"] = True
@@ -179,7 +180,7 @@ def child(model: Model, threads: int, parallel: int) -> Iterator[tuple[Side, int
 
 
 @contextlib.contextmanager
-def server(threads: int, home: Path) -> Iterator[tuple[Side, int]]:
+def server(threads: int, parallel: int, home: Path) -> Iterator[tuple[Side, int]]:
     """Run our server as a user would."""
     environment = {
         **os.environ,
@@ -191,7 +192,7 @@ def server(threads: int, home: Path) -> Iterator[tuple[Side, int]]:
         "LMSTUDIO_API_KEY": "bench",
     }
     process = subprocess.Popen(
-        [str(BIN / "lmstudio"), "server", "start", "--port", "0", "--openai", "--child"],
+        [str(BIN / "lmstudio"), "server", "start", "--port", "0", "--child", "--parallel", str(parallel)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -269,7 +270,10 @@ def main() -> None:
     embeds = next((m for m in found if m.kind == "embeddings" and getattr(m, "format", "gguf") == "gguf"), None)
     memory: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as home, server(arguments.threads, Path(home)) as (ours, pid):
+    with (
+        tempfile.TemporaryDirectory() as home,
+        server(arguments.threads, arguments.parallel, Path(home)) as (ours, pid),
+    ):
         memory.append({"process": "lmstudio, no model loaded", "MB": resident(pid)})
         for model, measures in ((chats, [single, first_token, many]), (embeds, [embed])):
             if model is None:
