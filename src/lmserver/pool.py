@@ -181,7 +181,8 @@ class Pool:
             self._reaper.cancel()
             await asyncio.wait({self._reaper})
         await asyncio.gather(*(self._end(resident) for resident in [*self._residents.values(), *self._retired]))
-        await asyncio.gather(*self._ending)
+        if self._ending:
+            await asyncio.wait(self._ending)
 
     def _present(self, wanted: Wanted) -> Resident | None:
         resident = self._residents.get(wanted.id)
@@ -223,6 +224,11 @@ class Pool:
         return engine
 
     async def _make_room(self, wanted: Wanted) -> None:
+        for resident in [each for each in self._retired if not each.admission.in_use]:
+            await self._end(resident)
+        # What is about to end still counts as memory in use.
+        if self._ending:
+            await asyncio.wait(self._ending)
         going = sorted(
             (each for each in self._residents.values() if each.ttl is not None and each.engine is not None),
             key=lambda each: each.last_used,
@@ -274,13 +280,17 @@ class Pool:
         resident.admission.refuse(_unloaded(resident.wanted.id))
         assert resident.task is not None
         resident.task.cancel()
-        await asyncio.wait({resident.task})
-        if resident.engine is not None:
-            # A load, or the server, may be cancelled here; the engine has to end all the same.
-            ending = asyncio.create_task(resident.engine.close())
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-            await asyncio.shield(ending)
+        # A load, or the server, may be cancelled here; the engine has to end all the same.
+        ending = asyncio.create_task(_close(resident, resident.task))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
+
+
+async def _close(resident: Resident, load: asyncio.Task[Engine]) -> None:
+    await asyncio.wait({load})
+    if resident.engine is not None:
+        await resident.engine.close()
 
 
 def _unloaded(name: str) -> ApiError:

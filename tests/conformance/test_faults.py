@@ -25,7 +25,7 @@ from tests.support.processes import RunningServer, clean_environment, descendant
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("home")
     environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models)})
-    with running_server(environment, home / "server.log") as server:
+    with running_server(environment, home / "server.log", "--parallel", "8") as server:
         yield server
 
 
@@ -61,9 +61,9 @@ def answer_now(server: RunningServer, within: float) -> str:
 
 def test_streams_of_a_killed_engine_end_in_errors_and_the_next_request_is_answered(server: RunningServer) -> None:
     expected = answer_now(server, within=30)
-    all_run = threading.Barrier(5, timeout=60)
+    all_run = threading.Barrier(9, timeout=60)
 
-    def stream(number: int) -> tuple[int, str]:
+    def stream(_: int) -> tuple[int, str]:
         """Give the status, and what the stream's last event says or the body of a refusal."""
         with httpx2.stream("POST", f"{server.url}/chat/completions", json=body(2000), timeout=60) as answer:
             if answer.status_code != 200:
@@ -80,32 +80,18 @@ def test_streams_of_a_killed_engine_end_in_errors_and_the_next_request_is_answer
                     data = line.removeprefix("data: ")
             return answer.status_code, data
 
-    def queued(number: int) -> tuple[int, str]:
-        # Four are computed together; the other four wait for a slot, so they must not hold the barrier.
-        answer = httpx2.post(f"{server.url}/chat/completions", json=body(2000, stream=bool(number % 2)), timeout=60)
-        return answer.status_code, answer.text
-
     with ThreadPoolExecutor(8) as pool:
-        running = [pool.submit(stream, number) for number in range(4)]
+        running = [pool.submit(stream, number) for number in range(8)]
         all_run.wait()
-        waiting = [pool.submit(queued, number) for number in range(4)]
-        time.sleep(0.5)
         engine = engine_of(server)
         os.kill(engine, signal.SIGKILL)
         killed = time.monotonic()
         ends = [future.result(30) for future in running]
-        others = [future.result(60) for future in waiting]
-    assert time.monotonic() - killed < 60
+    assert time.monotonic() - killed < 10
     for status, data in ends:
         assert status == 200
         error = strict(ErrorBody, data).error
         assert error.code == "engine_failed" and "SIGKILL" in error.message and error.type == "server_error"
-    for status, text in others:
-        # A request that had not begun may be served by the engine that comes after, or fail as clearly.
-        if status == 200:
-            assert '"finish_reason":"' in text or "engine_failed" in text
-        else:
-            assert strict(ErrorBody, text).error.code == "engine_failed" and status >= 500
     assert answer_now(server, within=30) == expected
     assert engine_of(server) != engine
     assert "Traceback" not in server.log.read_text()

@@ -17,9 +17,12 @@ CURL = 'set -euo pipefail; curl() { command curl --silent --show-error --fail-wi
 
 
 @pytest.fixture(scope="module")
-def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(models: Path, other_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("home")
-    environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models)})
+    (home / "models").mkdir()
+    for publisher in (models / "HuggingFaceTB", other_models / "sentence-transformers"):
+        (home / "models" / publisher.name).symlink_to(publisher)
+    environment = clean_environment(home)
     with running_server(environment, home / "server.log") as server:
         yield server
 

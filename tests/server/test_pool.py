@@ -377,6 +377,18 @@ def found(root: Path) -> Model:
     return entry
 
 
+def test_a_model_that_is_replaced_makes_room_for_itself_first() -> None:
+    async def test() -> None:
+        shop = Shop()
+        async with opened(Pool(limit=4, available=lambda loaded: 100 - sum(each.total for each in loaded))) as pool:
+            await pool.load(shop.wanted("a", size=80), is_exact=True)
+            await pool.load(shop.wanted("a", size=80, settings=ModelSettings(parallel=2)), is_exact=True)
+            assert shop.free == [100, 100]
+            assert [engine.is_alive for engine in shop.engines] == [False, True]
+
+    run(test)
+
+
 def test_the_footprint_counts_keys_and_values_of_the_heads_that_are_kept(tmp_path: Path) -> None:
     header = found(tmp_path).header
     assert header.kv_width == 16

@@ -41,7 +41,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         """Read it from a model file; a file without one gives an empty vocabulary."""
         try:
             texts, types = read_tokens(path)
-        except BadModelFile:
+        except (BadModelFile, OSError):
             return cls()
         control = [text for text, kind in zip(texts, types, strict=True) if _is_control(text, kind)]
         return cls(len(texts), tuple(control))

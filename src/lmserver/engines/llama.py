@@ -92,10 +92,14 @@ class LlamaEngine:
             cache_mib=0 if embeddings else 512,
             embeddings=embeddings,
         )
-        child, vocabulary = await asyncio.gather(
-            LlamaProcess.start(settings), asyncio.to_thread(Vocabulary.read, path)
-        )
-        return cls(child, vocabulary)
+        reading = asyncio.create_task(asyncio.to_thread(Vocabulary.read, path))
+        child = await LlamaProcess.start(settings)
+        try:
+            return cls(child, await reading)
+        except BaseException:
+            # An unload may come here as well, and nobody else knows of the child yet.
+            await child.close()
+            raise
 
     @property
     def context_length(self) -> int:

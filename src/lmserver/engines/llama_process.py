@@ -115,6 +115,8 @@ class LlamaProcess:
         Raises:
             ApiError: what the child refuses, or 500 `engine_failed` when it broke.
         """
+        if self._is_closed:
+            raise await self.ended("is gone")
         try:
             response = await self._client.post(path, json=body)
         except httpx2.TransportError as error:
@@ -125,6 +127,8 @@ class LlamaProcess:
 
     async def stream(self, path: str, body: JsonObject) -> AsyncGenerator[Chunk]:
         """Ask for a stream; only a streamed request stops when its connection closes. Raises as `post` does."""
+        if self._is_closed:
+            raise await self.ended("is gone")
         # A prompt that is read in other batches gives logits that differ in their last bits, which is enough for
         # another word now and then; and who sends a seed wants the same words again.
         reuse = {"cache_prompt": body.get("seed") is None}
