@@ -270,14 +270,17 @@ def main() -> None:
     embeds = next((m for m in found if m.kind == "embeddings" and getattr(m, "format", "gguf") == "gguf"), None)
     memory: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    with (
-        tempfile.TemporaryDirectory() as home,
-        server(arguments.threads, arguments.parallel, Path(home)) as (ours, pid),
-    ):
+    with contextlib.ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for model in filter(None, (chats, embeds)):
+            place = home / "models" / model.publisher / model.repo
+            place.mkdir(parents=True)
+            (place / model.path.name).symlink_to(model.path)
+        ours, pid = stack.enter_context(server(arguments.threads, arguments.parallel, home))
         memory.append({"process": "lmstudio, no model loaded", "MB": resident(pid)})
         for model, measures in ((chats, [single, first_token, many]), (embeds, [embed])):
             if model is None:
-                print("No embedding model in the models folder: that part is left out.", file=sys.stderr)
+                print("There is no embedding model: that part is left out.", file=sys.stderr)
                 continue
             ours.model = model.id
             with child(model, arguments.threads, arguments.parallel) as (bare, bare_pid):
