@@ -87,6 +87,7 @@ class Guard:
             host = self._check_host(scope, headers)
             page = self._check_origin(headers, host)
         except ApiError as error:
+            scope["state"]["record"].failed(error.body)
             await answer(error)(scope, receive, send)
             return
         if page is not None:
@@ -100,6 +101,7 @@ class Guard:
             self._check_form(scope, headers)
             await self._app(scope, body.receive, send)
         except ApiError as error:
+            scope["state"]["record"].failed(error.body)
             await answer(error)(scope, receive, send)
         finally:
             self._held -= body.size
@@ -174,6 +176,10 @@ class Guard:
         if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.head_size:
             message = f"The request's head is larger than {self._limits.head_size >> 10} KiB."
             raise ApiError(431, message, code=ErrorCode.INVALID_VALUE)
+        # Proxies disagree about where such a request ends, so that what follows could be anybody's.
+        if "content-length" in headers and "transfer-encoding" in headers:
+            message = "A request has a Content-Length or a Transfer-Encoding, not both."
+            raise ApiError(400, message, code=ErrorCode.INVALID_VALUE, headers={"Connection": "close"})
         if any("websocket" in value.lower() for value in headers.get("upgrade", [])):
             raise ApiError(400, "There are no WebSockets here.", code=ErrorCode.INVALID_VALUE)
         if any(value.strip().lower() not in {"", "identity"} for value in headers.get("content-encoding", [])):

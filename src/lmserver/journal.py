@@ -38,6 +38,8 @@ class Record(msgspec.Struct):
     """Who asks: the name of the key, or the address."""
     model: str = ""
     status: int = 0
+    error: str = ""
+    """What went wrong, as the answer's error code and the member at fault tell it; empty if nothing did."""
     started: float = 0.0
     """On the monotonic clock, in seconds."""
     prompt_tokens: int = 0
@@ -49,6 +51,10 @@ class Record(msgspec.Struct):
     """Pieces of replies that have not ended: tokens, or nearly."""
     generated: float = 0.0
     """Seconds from the first token to the last, and before it where all came at once."""
+
+    def failed(self, error: ErrorObject) -> None:
+        """Note why the request failed; not the message, which may quote what the client sent."""
+        self.error = f"{error.code} ({error.param})" if error.param else str(error.code)
 
     def first_piece(self) -> None:
         """Note a piece of the reply, and when the first was there."""
@@ -181,6 +187,7 @@ class _Exchange:
         if not self._is_stream or self._is_complete or self._has_left:
             return
         error = ErrorBody(ErrorObject(message, type="server_error", code=code))
+        self._record.failed(error.error)
         try:
             async with asyncio.timeout(1):
                 await self.send({"type": "http.response.body", "body": sse.event(error), "more_body": False})
@@ -197,6 +204,7 @@ def _write(record: Record) -> None:
         "model": record.model or None,
         "client": record.client,
         "status": record.status,
+        "error": record.error or None,
         "prompt_tokens": record.prompt_tokens,
         "cached_tokens": record.cached_tokens,
         "completion_tokens": record.completion_tokens,
@@ -210,6 +218,8 @@ def _write(record: Record) -> None:
 def _line(record: Record) -> str:
     shown = record.route if record.route != UNKNOWN else ascii(record.path)[1:-1]
     words = [ascii(record.method)[1:-1], shown, str(record.status), f"{record.seconds:.2f} s"]
+    if record.error:
+        words.append(ascii(record.error)[1:-1])
     if record.model:
         words.append(record.model)
     if record.prompt_tokens or record.completion_tokens:

@@ -46,6 +46,14 @@ def server(house: Path) -> Iterator[RunningServer]:
         yield server
 
 
+def test_a_refused_request_says_why_but_not_what_was_sent(server: RunningServer, house: Path) -> None:
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "Zanzibar", "messages": HELLO})
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "scripted", "messages": "Zanzibar"})
+    httpx2.get(f"{server.url}/models", headers={"Host": "evil.example"})
+    told = [line["error"] for line in lines(house)[-3:]]
+    assert told == ["model_not_found (model)", "invalid_value (messages)", "forbidden_host"]
+
+
 def test_a_request_is_one_line_that_tells_what_it_cost(server: RunningServer, house: Path) -> None:
     body = {"model": "scripted", "messages": HELLO, "stream": True}
     answer = httpx2.post(f"{server.url}/chat/completions?key=secret", json=body)

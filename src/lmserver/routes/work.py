@@ -104,12 +104,15 @@ class Job:
 
     @contextlib.asynccontextmanager
     async def _lease(self, kind: Kind) -> AsyncGenerator[Engine]:
-        async with self._service.lease(self._name, kind=kind, ttl=self._ttl, client=self._record.client) as (
-            model,
-            engine,
-        ):
-            self.model = self._record.model = model
-            yield engine
+        leased = self._service.lease(self._name, kind=kind, ttl=self._ttl, client=self._record.client)
+        try:
+            async with leased as (model, engine):
+                self.model = self._record.model = model
+                yield engine
+        except ApiError as error:
+            # In a stream that has begun, no answer with this status tells the log.
+            self._record.failed(error.body)
+            raise
 
 
 def _check_fits(work: Work, engine: Engine) -> None:
