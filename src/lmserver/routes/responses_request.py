@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from lmserver.engines import GenerationRequest
 from lmserver.errors import ApiError
-from lmserver.routes.chat import generation
+from lmserver.routes.chat_request import generation
 from lmserver.routes.responses_items import convert, invalid, messages, new_id
 from lmwire import chat
 from lmwire import responses as wire
