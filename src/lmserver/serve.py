@@ -34,6 +34,9 @@ from lmserver.settings import SettingsFile
 
 log = logging.getLogger("lmstudio")
 
+LAST_WORD = 2.0
+"""Seconds in which requests that are cut off tell their clients so."""
+
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve, as the command line said it."""
@@ -195,6 +198,14 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.accepts.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; whoever still waits for an answer is told, while there is somebody to tell it."""
+        await super().shutdown(sockets)
+        if left := self.server_state.tasks.copy():
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=LAST_WORD)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit or sig == signal.SIGINT

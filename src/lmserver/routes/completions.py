@@ -50,7 +50,7 @@ async def text_completions(request: Request) -> Response:
     works = translate(asked, service.settings.output_limit)
     job = Job(request, asked.model, ttl=asked.ttl)
     reply = _Reply(asked, job, len(works))
-    pieces = run_choices(job, works)
+    pieces = run_choices(job, works, len(works) // (asked.n or 1))
     if asked.stream:
         first = await while_connected(request, anext(pieces))
         return StreamingResponse(_events(first, pieces, reply), media_type="text/event-stream")
