@@ -34,6 +34,8 @@ from lmserver.settings import SettingsFile
 
 log = logging.getLogger("lmstudio")
 
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
 LAST_WORD = 2.0
 """Seconds in which requests that are cut off tell their clients so."""
 
@@ -234,6 +236,8 @@ def _listen(options: ServerOptions) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # Here, since a second one can bind as long as nobody listens; and the banner says that somebody does.
+        listener.listen(BACKLOG)
     except socket.gaierror as error:
         raise ModelError(f"{options.host!r} is not an address of this machine ({error.strerror}).") from error
     except OSError as error:

@@ -6,8 +6,8 @@ import msgspec
 
 from lmserver import calls, schema
 from lmserver.engines import Constraint, ForcedCall, GenerationRequest, JsonObject, JsonReply
-from lmserver.errors import ApiError
-from lmserver.routes.asked import invalid, log, refuse_unsupported, sampling_of, unsupported
+from lmserver.errors import ApiError, invalid, unsupported
+from lmserver.routes.asked import log, refuse_unsupported, sampling_of
 from lmwire import chat
 from lmwire.errors import ErrorCode
 

@@ -22,10 +22,10 @@ from lmserver.engines import (
     ReasoningPiece,
     TextPiece,
 )
-from lmserver.errors import ApiError
+from lmserver.errors import ApiError, invalid, unsupported
 from lmserver.guard import decode
 from lmserver.routes import Endpoint
-from lmserver.routes.asked import invalid, refuse_unsupported, sampling_of, seeds, unsupported
+from lmserver.routes.asked import refuse_unsupported, sampling_of, seeds
 from lmserver.routes.chat import FINGERPRINT
 from lmserver.routes.choices import Numbered, run_choices, total
 from lmserver.routes.work import Job, waiting, while_connected

@@ -11,13 +11,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from lmserver.engines import Finished, Loading, Piece, Progress
-from lmserver.errors import ApiError
+from lmserver.errors import ApiError, invalid, unsupported
 from lmserver.guard import decode
 from lmserver.journal import record_of
 from lmserver.response_store import MAX_CONVERSATION, MAX_HOPS, ConversationTooLong, MissingLink
 from lmserver.routes import Endpoint
 from lmserver.routes.chat_request import checked_after
-from lmserver.routes.responses_items import check_calls, invalid, read_input
+from lmserver.routes.responses_items import check_calls, read_input
 from lmserver.routes.responses_request import begun, check, read_tools, work_of
 from lmserver.routes.responses_running import Desk, Run, desk_of, items_of, not_found, reading
 from lmserver.routes.responses_stream import Writer
@@ -235,12 +235,8 @@ async def retrieve(request: Request) -> Response:
     """Give a response, finished or not."""
     for name in ("stream", "starting_after"):
         if request.query_params.get(name, "false").lower() not in {"false", "0", ""}:
-            raise ApiError(
-                400,
-                f"{name}: A response is streamed only while it is made; leave `{name}` out to get it whole.",
-                code=ErrorCode.UNSUPPORTED_PARAMETER,
-                param=name,
-            )
+            why = f"A response is streamed only while it is made; leave `{name}` out to get it whole"
+            raise unsupported(name, why)
     response, _ = await desk_of(request).read(record_of(request).client, _name(request))
     return _json(response)
 
