@@ -18,11 +18,11 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
-from lmserver import __version__
+from lmserver import __version__, memory
 from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, escaped, split_parts
 from lmserver.catalogue import HubTarget
 from lmserver.errors import DownloadError, ModelError
-from lmserver.fitting import Variant, available_memory, choose
+from lmserver.fitting import Variant, choose
 from lmserver.importing import checked_name
 from lmserver.storage import Report
 from lmserver.transfer import WebFile, have
@@ -118,8 +118,8 @@ def pick(repository: Repository, target: HubTarget, available: float | None = No
     """
     groups = repository.groups
     if not target.wanted:
-        memory = available_memory() if available is None else available
-        choice = choose([group.variant for group in groups], memory)
+        free = memory.available(()) if available is None else available
+        choice = choose([group.variant for group in groups], free)
         return next(group for group in groups if group.variant == choice.variant), choice.reason
     wanted = target.wanted.casefold()
     found = [group for group in groups if wanted in group.names]

@@ -4,8 +4,10 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -79,6 +81,44 @@ def test_a_request_is_one_line_that_tells_what_it_cost(server: RunningServer, ho
     assert "POST  /v1/chat/completions  200" in server.log.read_text()
 
 
+def test_a_prompt_counts_once_for_all_its_choices(server: RunningServer, house: Path) -> None:
+    body = {"model": "scripted", "messages": HELLO}
+    for n in (1, 3):
+        assert httpx2.post(f"{server.url}/chat/completions", json=body | {"n": n}).status_code == 200
+    one, three = lines(house)[-2:]
+    assert three["prompt_tokens"] == one["prompt_tokens"] > 0
+    assert three["completion_tokens"] == 3 * one["completion_tokens"]
+
+
+def test_models_that_go_are_told(server: RunningServer, house: Path) -> None:
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "scripted", "messages": HELLO})
+    answer = httpx2.post(f"{server.root}/api/v1/models/unload", json={"instance_id": "scripted"})
+    assert answer.status_code == 200
+    line = lines(house, "model")[-1]
+    assert (line["model"], line["action"], line["reason"]) == ("scripted", "unload", "as asked")
+
+
+def test_a_server_that_is_stopped_says_so_to_those_who_wait(tmp_path: Path) -> None:
+    slow = Script(tmp_path / "slow.json").write({"text": "word " * 200, "delay": 0.1})
+    body: dict[str, Any] = {"model": "slow", "messages": HELLO}
+    whole: list[httpx2.Response] = []
+    with running_server(clean_environment(tmp_path), tmp_path / "log", "--script", str(slow)) as server:
+
+        def ask() -> None:
+            whole.append(httpx2.post(f"{server.url}/chat/completions", json=body))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with httpx2.stream("POST", f"{server.url}/chat/completions", json=body | {"stream": True}) as stream:
+            events = stream.iter_lines()
+            next(line for line in events if "word" in line)
+            server.process.send_signal(signal.SIGINT)
+            rest = "".join(events)
+        asking.join()
+    assert "The server stops" in rest and "starts it anew" not in rest
+    assert whole[0].status_code == 503 and "The server stops" in whole[0].json()["error"]["message"]
+
+
 def test_paths_are_told_as_routes_and_hostile_ones_escaped_and_cut(server: RunningServer, house: Path) -> None:
     port = urlsplit(server.url).port or 0
     for path in ("/v1/models/someone/x", "/%1b%5b31m%0a%c2%9b" + "a" * 5000):
@@ -134,6 +174,7 @@ def test_the_numbers_add_up_and_hold_no_words_of_clients(server: RunningServer) 
     assert grown["lmstudio_requests_total[('method', 'other'), ('route', 'other'), ('status', '404')]"] == 1
     assert grown["lmstudio_tokens_total[('kind', 'completion'), ('model', 'scripted')]"] == 4
     assert grown["lmstudio_time_to_first_token_seconds_count[('model', 'scripted')]"] == 1
+    assert after["lmstudio_requests_waiting[]"] == 0
     assert after["lmstudio_requests_running[]"] == 1 and after["lmstudio_models_loaded[]"] == 1
     assert after["process_resident_memory_bytes[]"] > 1e7
 

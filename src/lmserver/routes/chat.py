@@ -5,7 +5,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
@@ -27,7 +26,7 @@ from lmserver.errors import ApiError
 from lmserver.guard import decode
 from lmserver.routes import Endpoint
 from lmserver.routes.asked import seeds
-from lmserver.routes.chat_request import generation
+from lmserver.routes.chat_request import checked_after, generation
 from lmserver.routes.choices import Numbered, run_choices, total
 from lmserver.routes.work import Job, waiting, while_connected
 from lmserver.service import Service
@@ -35,9 +34,6 @@ from lmwire import chat, sse
 from lmwire.errors import ErrorBody
 
 FINGERPRINT = "vtcode"
-
-CHECKED_AFTER = "x-schema-checked-after"
-"""The header that names the keywords which no grammar enforces: the finished reply is held to them."""
 
 
 async def chat_completions(request: Request) -> Response:
@@ -49,7 +45,7 @@ async def chat_completions(request: Request) -> Response:
     job = Job(request, asked.model, ttl=asked.ttl)
     reply = _Reply(asked, job)
     pieces = run_choices(job, _choices(work, asked))
-    headers = _headers(work)
+    headers = checked_after(work)
     if asked.stream:
         # The first piece is awaited before the status is sent, so that a refusal is a status and not an event.
         first = await while_connected(request, anext(pieces))
@@ -61,13 +57,6 @@ async def chat_completions(request: Request) -> Response:
 def _choices(work: GenerationRequest, asked: chat.ChatRequest) -> list[GenerationRequest]:
     replace = msgspec.structs.replace
     return [replace(work, sampling=replace(work.sampling, seed=seed)) for seed in seeds(asked, asked.n or 1)]
-
-
-def _headers(work: GenerationRequest) -> dict[str, str]:
-    if work.constraint is None or not work.constraint.checked_after:
-        return {}
-    # Pointers hold whatever names the client's schema has.
-    return {CHECKED_AFTER: ", ".join(quote(each, safe=" #/$") for each in work.constraint.checked_after)[:4096]}
 
 
 class _Reply:

@@ -22,10 +22,10 @@ from lmserver.engines import (
     ReasoningPiece,
     TextPiece,
 )
-from lmserver.errors import ApiError
+from lmserver.errors import ApiError, invalid, unsupported
 from lmserver.guard import decode
 from lmserver.routes import Endpoint
-from lmserver.routes.asked import invalid, refuse_unsupported, sampling_of, seeds, unsupported
+from lmserver.routes.asked import refuse_unsupported, sampling_of, seeds
 from lmserver.routes.chat import FINGERPRINT
 from lmserver.routes.choices import Numbered, run_choices, total
 from lmserver.routes.work import Job, waiting, while_connected
@@ -50,7 +50,7 @@ async def text_completions(request: Request) -> Response:
     works = translate(asked, service.settings.output_limit)
     job = Job(request, asked.model, ttl=asked.ttl)
     reply = _Reply(asked, job, len(works))
-    pieces = run_choices(job, works)
+    pieces = run_choices(job, works, len(works) // (asked.n or 1))
     if asked.stream:
         first = await while_connected(request, anext(pieces))
         return StreamingResponse(_events(first, pieces, reply), media_type="text/event-stream")

@@ -51,8 +51,12 @@ class Job:
         self.model = name
         """What the reply calls the model: its id, once the first piece has come."""
 
-    async def run(self, work: Work) -> AsyncGenerator[Piece]:
+    async def run(self, work: Work, *, is_first: bool = True) -> AsyncGenerator[Piece]:
         """Stream the engine's pieces; closing the iterator frees the engine.
+
+        Args:
+            work: what the engine is asked.
+            is_first: whether this is the first choice of its prompt, with which the journal counts the prompt.
 
         Raises:
             ApiError: what `Service.lease` and the engine raise, and 400 for a prompt beyond the context.
@@ -71,7 +75,7 @@ class Job:
                     if isinstance(piece, (TextPiece, ReasoningPiece, CallPiece)):
                         self._record.first_piece()
                     elif isinstance(piece, Finished):
-                        self._record.spent(piece.usage)
+                        self._record.spent(piece.usage, is_first=is_first)
                     yield piece
 
     async def _while_loading(self, entering: asyncio.Future[Engine]) -> AsyncGenerator[Loading]:
