@@ -4,8 +4,8 @@
 
 Starts `lmstudio server start` and, beside it, the engine of a server as a process of its own with the same
 settings, and asks both the same in turns, so that a noisy machine disturbs both alike. Prints the medians, their
-ratios with the targets, and a table of resident memory. The embeddings part needs an embedding model in the models
-folder.
+ratios with the targets, and a table of resident memory. The models are those that `scripts/test` gets, or those in
+LMSTUDIO_MODELS_DIR.
 """
 
 import argparse
@@ -33,7 +33,10 @@ from lmserver.engines.template import with_tools
 from lmserver.loading import DEFAULT_CONTEXT, batch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MODELS = Path(os.environ.get("LMSTUDIO_MODELS_DIR") or REPOSITORY / ".cache" / "models")
+# Where `scripts/test` puts them: chat and embedding models in folders of their own.
+FOLDERS = [REPOSITORY / ".cache" / name for name in ("models", "other-models")]
+if chosen := os.environ.get("LMSTUDIO_MODELS_DIR"):
+    FOLDERS = [Path(chosen)]
 BIN = Path(sys.executable).parent
 CHAT, EMBED = "/v1/chat/completions", "/v1/embeddings"
 STREAMS = 8
@@ -265,19 +268,23 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     arguments = parser.parse_args()
 
-    found = [entry for entry in Catalog(MODELS).scan() if isinstance(entry, Model)]
-    chats = next(model for model in found if model.kind == "llm" and getattr(model, "format", "gguf") == "gguf")
-    embeds = next((m for m in found if m.kind == "embeddings" and getattr(m, "format", "gguf") == "gguf"), None)
+    found = [entry for folder in FOLDERS for entry in Catalog(folder).scan() if isinstance(entry, Model)]
+    files = [model for model in found if model.format == "gguf"]
+    chats = next(model for model in files if model.kind == "llm")
+    embeds = next((model for model in files if model.kind == "embeddings"), None)
     memory: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    with (
-        tempfile.TemporaryDirectory() as home,
-        server(arguments.threads, arguments.parallel, Path(home)) as (ours, pid),
-    ):
+    with contextlib.ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for model in filter(None, (chats, embeds)):
+            place = home / "models" / model.publisher / model.repo
+            place.mkdir(parents=True)
+            (place / model.path.name).symlink_to(model.path)
+        ours, pid = stack.enter_context(server(arguments.threads, arguments.parallel, home))
         memory.append({"process": "lmstudio, no model loaded", "MB": resident(pid)})
         for model, measures in ((chats, [single, first_token, many]), (embeds, [embed])):
             if model is None:
-                print("No embedding model in the models folder: that part is left out.", file=sys.stderr)
+                print("There is no embedding model: that part is left out.", file=sys.stderr)
                 continue
             ours.model = model.id
             with child(model, arguments.threads, arguments.parallel) as (bare, bare_pid):
