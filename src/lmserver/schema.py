@@ -5,6 +5,7 @@ reply would be unconstrained text with status 200. So what it cannot compile is 
 finished reply is validated with the `jsonschema` package.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ JsonObject = dict[str, Any]
 
 MAX_DEPTH = 64
 """Schemas nest a few levels in practice; compilers and validators recurse, so depth is bounded."""
+
+MAX_CHAIN = 1000
+"""Levels of the schema and of all that `$ref` leads to: compilers follow references within the same stack."""
 
 MAX_COUNT = 4096
 """What `minItems` and the like may say: the engine's compiler unrolls them, and stands still for minutes."""
@@ -67,6 +71,7 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
         ApiError: 400 `unsupported_schema`, naming the keyword and its JSON pointer.
     """
     _check_size(schema, where)
+    _check_chain(schema, where)
     after: list[str] = []
     for node, pointer in _walk(schema, "#", 0, where):
         if node is False and pointer == "#":
@@ -108,6 +113,23 @@ def _check_size(schema: JsonObject, where: str) -> None:
             members = _members(node)
             below += members.values() if members is not None else _elements(node) or []
         level = below
+
+
+def _check_chain(schema: JsonObject, where: str) -> None:
+    """Bound how deep references can lead: no way through the schema is longer than all their targets together."""
+    levels, waiting, seen = 0, [schema], set[str]()
+    while waiting:
+        deepest = 0
+        for node, pointer in _walk(waiting.pop(), "", 0, where):
+            deepest = max(deepest, 1 + pointer.count("/"))
+            reference = (_members(node) or {}).get("$ref")
+            if isinstance(reference, str) and reference not in seen:
+                seen.add(reference)
+                with contextlib.suppress(LookupError):
+                    waiting.append(target_of(schema, reference))
+        levels += deepest
+        if levels > MAX_CHAIN:
+            raise _refusal(where, "#", "$ref", f"leads through more than {MAX_CHAIN:,} levels")
 
 
 def _check_node(node: JsonObject, pointer: str, where: str) -> None:

@@ -210,3 +210,9 @@ def test_a_text_that_leaves_its_grammar_is_seen_at_once() -> None:
     follower = grammar.Follower(grammar.of(grammar.value({"type": "object", "properties": {"a": {"const": "é"}}})))
     assert follower.allows('{"a') and follower.allows('": "é')
     assert not follower.allows(" and so on")
+
+
+def test_references_that_lead_on_and_on_are_refused_before_the_compiler_follows_them() -> None:
+    links: dict[str, object] = {f"d{i}": {"$ref": f"#/$defs/d{i + 1}"} for i in range(6000)}
+    with pytest.raises(ApiError, match="leads through more than 1,000 levels"):
+        schema.check({"$defs": links | {"d6000": {}}, "$ref": "#/$defs/d0"}, "tools", is_promised=True)
