@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lmserver.connection import Limits
 from lmserver.errors import ApiError, ModelError
+from lmserver.expected import values_at
 from lmserver.keys import Keyring
 from lmserver.strict import NotStrict, require_strict
 from lmwire.errors import ErrorBody, ErrorCode
@@ -335,6 +336,9 @@ def decode(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         param = path.rstrip("`").lstrip(".") or None
+        # The parser does not say what it would have taken instead.
+        if param and reason.startswith("Invalid ") and (values := values_at(kind, param)):
+            reason += f"; expected {' or '.join(values)}"
         message = f"{param}: {reason}." if param else f"{reason}."
         raise ApiError(400, message, code=ErrorCode.INVALID_VALUE, param=param) from error
     except (NotStrict, msgspec.DecodeError, RecursionError) as error:
