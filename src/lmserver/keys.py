@@ -56,7 +56,7 @@ def read(path: Path) -> tuple[KeyEntry, ...]:
         with path.open("rb") as file:
             content = file.read(_MAX_FILE)
         return msgspec.json.decode(content, type=tuple[KeyEntry, ...])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
