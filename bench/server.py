@@ -190,7 +190,7 @@ def server(threads: int, parallel: int, home: Path) -> Iterator[tuple[Side, int]
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_STATE_HOME": str(home / "state"),
-        "LMSTUDIO_MODELS_DIR": str(MODELS),
+        "LMSTUDIO_MODELS_DIR": str(home / "models"),
         "LMSTUDIO_THREADS": str(threads),
         "LMSTUDIO_API_KEY": "bench",
     }

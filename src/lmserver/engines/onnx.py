@@ -242,8 +242,6 @@ def _refuse_unsupported(work: Work) -> None:
     for name, is_asked in without_effect.items():
         if is_asked:
             raise unsupported(name, "ONNX Runtime's generator does not have it; a GGUF model does")
-    if sampling.repeat_penalty is not None and sampling.repeat_penalty <= 0:
-        raise unsupported("repeat_penalty", "ONNX Runtime's generator needs one above 0")
 
 
 def _plain(index: int, message: JsonObject) -> JsonObject:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lmserver.errors import invalid, unsupported
-from lmserver.guard import decode
+from lmserver.guard import parse
 from lmserver.routes import Endpoint
 from lmserver.routes.work import Job, while_connected
 from lmwire.embeddings import MAX_INPUTS, Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, Input
@@ -22,7 +22,7 @@ SHORTENABLE = ("nomic-embed-text-v1.5", "mxbai-embed-large", "embeddinggemma", "
 
 async def embeddings(request: Request) -> Response:
     """Turn inputs into vectors, in their order."""
-    asked = decode(await request.body(), EmbeddingRequest)
+    asked = await parse(request, EmbeddingRequest)
     inputs = inputs_of(asked.input)
     job = Job(request, asked.model, ttl=asked.ttl)
     embedded = await while_connected(request, job.embed(inputs))

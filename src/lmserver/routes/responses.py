@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from lmserver.engines import Finished, Loading, Piece, Progress
 from lmserver.errors import ApiError, invalid, unsupported
-from lmserver.guard import decode
+from lmserver.guard import parse
 from lmserver.journal import record_of
 from lmserver.response_store import MAX_CONVERSATION, MAX_HOPS, ConversationTooLong, MissingLink
 from lmserver.routes import Endpoint
@@ -46,7 +46,7 @@ async def create(request: Request) -> Response:
     A response whose client leaves before its end is not stored.
     """
     service: Service = request.app.state.service
-    asked = decode(await request.body(), wire.ResponsesRequest)
+    asked = await parse(request, wire.ResponsesRequest)
     check(asked)
     plan = read_tools(asked)
     desk, owner = desk_of(request), record_of(request).client

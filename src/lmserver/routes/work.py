@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import TypeVar
 
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lmserver.engines import (
     CallPiece,
@@ -144,6 +146,28 @@ def waiting(piece: Loading | Progress) -> bytes:
             return sse.comment(f"loading the model, {seconds:.0f} s so far")
         case Progress(total=total, cached=cached, processed=processed):
             return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
+
+
+class EventStream(StreamingResponse):
+    """A stream of events whose work ends with the connection, even where no event was ever asked for."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes],
+        work: AsyncGenerator[object],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the events, and the work that they tell of."""
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._events = events
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+            await self._work.aclose()
 
 
 # The client leaves --------------------------------------------------------------------------------------
