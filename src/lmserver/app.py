@@ -58,8 +58,9 @@ ENDPOINTS = (
 )
 
 
-async def _api_error(_: Request, error: Exception) -> Response:
+async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    record_of(request).failed(error.body)
     return answer(error)
 
 

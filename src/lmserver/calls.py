@@ -63,9 +63,9 @@ def parameters_of(function: FunctionDefinition) -> JsonObject:
 
 
 def _relocate(node: Any, prefix: str) -> Any:
-    if (elements := _elements(node)) is not None:
+    if (elements := elements_of(node)) is not None:
         return [_relocate(child, prefix) for child in elements]
-    if (members := _members(node)) is None:
+    if (members := members_of(node)) is None:
         return node
     moved: JsonObject = {}
     for keyword, value in members.items():
@@ -77,17 +77,17 @@ def _relocate(node: Any, prefix: str) -> Any:
 
 
 def _shortened(node: Any) -> Any:
-    members = _members(node)
+    members = members_of(node)
     if members is None:
         return node
     short: JsonObject = {}
     for keyword, value in members.items():
         if keyword in {"properties", "patternProperties", "$defs", "definitions"}:
-            short[keyword] = {name: _short_value(child) for name, child in (_members(value) or {}).items()}
+            short[keyword] = {name: _short_value(child) for name, child in (members_of(value) or {}).items()}
         elif keyword in {"anyOf", "oneOf", "prefixItems"}:
-            short[keyword] = [_short_value(child) for child in _elements(value) or []]
+            short[keyword] = [_short_value(child) for child in elements_of(value) or []]
         elif keyword == "allOf":
-            short[keyword] = [_shortened(child) for child in _elements(value) or []]
+            short[keyword] = [_shortened(child) for child in elements_of(value) or []]
         elif keyword in {"items", "additionalProperties"}:
             short[keyword] = _short_value(value)
         else:
@@ -132,7 +132,7 @@ def plainer(function: FunctionDefinition) -> FunctionDefinition:
 
 
 def _plain(node: Any, root: JsonObject, followed: int) -> JsonObject:
-    members = _members(node)
+    members = members_of(node)
     if members is None:
         return {}
     reference = members.get("$ref")
@@ -145,11 +145,11 @@ def _plain(node: Any, root: JsonObject, followed: int) -> JsonObject:
         if keyword == "properties":
             plain[keyword] = {
                 name: _plain(child, root, followed)
-                for name, child in (_members(value) or {}).items()
+                for name, child in (members_of(value) or {}).items()
                 if child is not False
             }
         elif keyword in {"anyOf", "oneOf"}:
-            plain["anyOf"] = [_plain(child, root, followed) for child in _elements(value) or []]
+            plain["anyOf"] = [_plain(child, root, followed) for child in elements_of(value) or []]
         elif keyword == "items":
             plain[keyword] = _plain(value, root, followed)
         else:
@@ -164,7 +164,7 @@ def target_of(root: Any, reference: str) -> Any:
     target = root
     for step in reference.removeprefix("#").split("/")[1:]:
         name = unquote(step).replace("~1", "/").replace("~0", "~")
-        members, elements = _members(target), _elements(target)
+        members, elements = members_of(target), elements_of(target)
         if members is not None and name in members:
             target = members[name]
         elif elements is not None and name.isdecimal() and int(name) < len(elements):
@@ -174,9 +174,11 @@ def target_of(root: Any, reference: str) -> Any:
     return target
 
 
-def _members(node: Any) -> JsonObject | None:
+def members_of(node: Any) -> JsonObject | None:
+    """Give an object's members; None for what is no object."""
     return cast("JsonObject", node) if isinstance(node, dict) else None
 
 
-def _elements(node: Any) -> list[Any] | None:
+def elements_of(node: Any) -> list[Any] | None:
+    """Give an array's elements; None for what is no array."""
     return cast("list[Any]", node) if isinstance(node, list) else None

@@ -15,6 +15,7 @@ from lmserver.engines.template import knows_tools
 from lmserver.errors import BadModelFile, UnknownModel
 from lmserver.gguf import GgufHeader, read_header
 from lmserver.onnx_models import fingerprint, is_part, read_folder
+from lmserver.text import one_line
 
 MAX_ENTRIES = 10_000
 """Files and folders that a scan looks at."""
@@ -256,7 +257,7 @@ def _repositories(root: Path, broken: list[BrokenFile], onnx: set[Path]) -> dict
         places = path.relative_to(root).parts
         name = "/".join(places)
         if not name.isprintable() or "@" in name:
-            broken.append(BrokenFile(escaped(name), "its name holds @ or what does not print; rename it"))
+            broken.append(BrokenFile(one_line(name), "its name holds @ or what does not print; rename it"))
         elif len(places) < 3:
             reason = "not in a folder <publisher>/<repo>; put it into one"
             if not is_part(path.name):
@@ -283,7 +284,7 @@ def _gguf_files(root: Path, broken: list[BrokenFile]) -> Iterator[Path]:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                name = escaped(str(folder.relative_to(root)))
+                name = one_line(str(folder.relative_to(root)))
                 broken.append(BrokenFile(name, f"cannot be read ({error.strerror})"))
                 continue
             left -= len(looked_at)
@@ -315,10 +316,6 @@ def split_parts(name: str) -> Iterator[str]:
         return
     for number in range(1, int(split[4]) + 1):
         yield f"{split[1]}{number:05}{split[3]}"
-
-
-def escaped(text: str) -> str:
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 # Names --------------------------------------------------------------------------------------------------

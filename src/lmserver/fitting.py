@@ -1,9 +1,6 @@
 """Chooses, of a model's quantisations, the one that fits this machine's memory, and says why."""
 
-import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -93,31 +90,3 @@ def choose(variants: Sequence[Variant], available: float) -> Choice:
 def estimated(weights: float) -> list[Variant]:
     """Estimate the usual files of a model with so many weights."""
     return [Variant(name, int(weights * BITS[name] / 8)) for name in ("Q8_0", "Q6_K", "Q4_K_M", "Q3_K_L")]
-
-
-def available_memory() -> int:
-    """Say how many bytes a model may take now: what the system has left, and what its container may still take."""
-    if sys.platform == "darwin":
-        # The rest is the system's and the user's own.
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4
-    left = [_field("/proc/meminfo", "MemAvailable:", 1024)]
-    limit, used = _text("/sys/fs/cgroup/memory.max").strip(), _text("/sys/fs/cgroup/memory.current").strip()
-    if limit.isdecimal() and used.isdecimal():
-        cache = _field("/sys/fs/cgroup/memory.stat", "inactive_file", 1) or 0
-        left.append(int(limit) - int(used) + cache)
-    return max(0, min((each for each in left if each is not None), default=sys.maxsize))
-
-
-def _field(path: str, name: str, unit: int) -> int | None:
-    for line in _text(path).splitlines():
-        words = line.split()
-        if words[:1] == [name]:
-            return int(words[1]) * unit
-    return None
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""

@@ -10,11 +10,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lmserver.connection import Limits
 from lmserver.errors import ApiError, ModelError
+from lmserver.expected import values_at
 from lmserver.keys import Keyring
 from lmserver.strict import NotStrict, require_strict
 from lmwire.errors import ErrorBody, ErrorCode
@@ -25,6 +27,9 @@ Headers = dict[str, list[str]]
 
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 """What pages of allowed origins may send."""
+
+LARGE = 256 << 10
+"""Bytes of a body that are parsed within some milliseconds."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,1000}")
@@ -87,6 +92,7 @@ class Guard:
             host = self._check_host(scope, headers)
             page = self._check_origin(headers, host)
         except ApiError as error:
+            scope["state"]["record"].failed(error.body)
             await answer(error)(scope, receive, send)
             return
         if page is not None:
@@ -100,6 +106,7 @@ class Guard:
             self._check_form(scope, headers)
             await self._app(scope, body.receive, send)
         except ApiError as error:
+            scope["state"]["record"].failed(error.body)
             await answer(error)(scope, receive, send)
         finally:
             self._held -= body.size
@@ -174,6 +181,10 @@ class Guard:
         if size + sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.head_size:
             message = f"The request's head is larger than {self._limits.head_size >> 10} KiB."
             raise ApiError(431, message, code=ErrorCode.INVALID_VALUE)
+        # Proxies disagree about where such a request ends, so that what follows could be anybody's.
+        if "content-length" in headers and "transfer-encoding" in headers:
+            message = "A request has a Content-Length or a Transfer-Encoding, not both."
+            raise ApiError(400, message, code=ErrorCode.INVALID_VALUE, headers={"Connection": "close"})
         if any("websocket" in value.lower() for value in headers.get("upgrade", [])):
             raise ApiError(400, "There are no WebSockets here.", code=ErrorCode.INVALID_VALUE)
         if any(value.strip().lower() not in {"", "identity"} for value in headers.get("content-encoding", [])):
@@ -317,6 +328,13 @@ def _own_names(host: str) -> frozenset[str]:
 # Bodies -------------------------------------------------------------------------------------------------
 
 
+async def parse(request: Request, kind: type[T]) -> T:
+    """Read the body of a request strictly as a struct. Raises `ApiError` 400 as `decode` does."""
+    body = await request.body()
+    # A large one takes a while, and others are waiting.
+    return await asyncio.to_thread(decode, body, kind) if len(body) > LARGE else decode(body, kind)
+
+
 def decode(body: bytes, kind: type[T]) -> T:
     """Parse a request body strictly into a struct.
 
@@ -329,6 +347,9 @@ def decode(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         param = path.rstrip("`").lstrip(".") or None
+        # The parser does not say what it would have taken instead.
+        if param and reason.startswith("Invalid ") and (values := values_at(kind, param)):
+            reason += f"; expected {' or '.join(values)}"
         message = f"{param}: {reason}." if param else f"{reason}."
         raise ApiError(400, message, code=ErrorCode.INVALID_VALUE, param=param) from error
     except (NotStrict, msgspec.DecodeError, RecursionError) as error:

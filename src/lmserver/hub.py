@@ -18,13 +18,14 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
-from lmserver import __version__
-from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, escaped, split_parts
+from lmserver import __version__, memory
+from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, split_parts
 from lmserver.catalogue import HubTarget
 from lmserver.errors import DownloadError, ModelError
-from lmserver.fitting import Variant, available_memory, choose
+from lmserver.fitting import Variant, choose
 from lmserver.importing import checked_name
 from lmserver.storage import Report
+from lmserver.text import one_line
 from lmserver.transfer import WebFile, have
 
 
@@ -118,18 +119,18 @@ def pick(repository: Repository, target: HubTarget, available: float | None = No
     """
     groups = repository.groups
     if not target.wanted:
-        memory = available_memory() if available is None else available
-        choice = choose([group.variant for group in groups], memory)
+        free = memory.available(()) if available is None else available
+        choice = choose([group.variant for group in groups], free)
         return next(group for group in groups if group.variant == choice.variant), choice.reason
     wanted = target.wanted.casefold()
     found = [group for group in groups if wanted in group.names]
     if len(found) == 1:
         return found[0], f"{found[0].variant.quantization or found[0].name}, as asked for"
     if found:
-        names = ", ".join(escaped(group.name) for group in found)
+        names = ", ".join(one_line(group.name) for group in found)
         raise ModelError(f"{repository.repo} holds several of these: {names}. Name the file after the @.")
-    names = ", ".join(escaped(group.variant.quantization or group.name) for group in groups)
-    raise ModelError(f"{repository.repo} holds no {escaped(target.wanted)}. There are: {names}.")
+    names = ", ".join(one_line(group.variant.quantization or group.name) for group in groups)
+    raise ModelError(f"{repository.repo} holds no {one_line(target.wanted)}. There are: {names}.")
 
 
 def get_from_hub(repository: Repository, group: Group, root: Path, report: Report) -> Path:
@@ -175,7 +176,7 @@ def _explained(repo: str) -> Generator[None]:
     except (RevisionNotFoundError, EntryNotFoundError) as error:
         raise DownloadError(f"{repo} at {hub} has no such revision or file.") from error
     except HFValidationError as error:
-        raise ModelError(f"{escaped(repo)} is not the name of a repository, as owner/name would be.") from error
+        raise ModelError(f"{one_line(repo)} is not the name of a repository, as owner/name would be.") from error
     except OfflineModeIsEnabled as error:
         raise DownloadError("HF_HUB_OFFLINE is set, so the hub is not asked. Unset it to download.") from error
     except HfHubHTTPError as error:

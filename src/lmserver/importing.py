@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Literal, assert_never
 
-from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, escaped, split_parts
+from lmserver.catalog import QUANTIZATION_SUFFIX, SPLIT_NAME, split_parts
 from lmserver.errors import BadModelFile, ModelError
 from lmserver.gguf import read_header
 from lmserver.storage import Progress, Report, copy, require_room, storing, whole_file
+from lmserver.text import one_line
 
 How = Literal["copy", "move", "hardlink", "symlink"]
 
@@ -39,7 +40,7 @@ def import_file(source: Path, root: Path, user_repo: str | None, how: How, repor
         try:
             read_header(source.with_name(name))
         except BadModelFile as error:
-            raise BadModelFile(f"{escaped(str(source.with_name(name)))}: {error}") from error
+            raise BadModelFile(f"{one_line(str(source.with_name(name)))}: {error}") from error
         names.append(checked_name(name))
     if not names[0].lower().endswith(".gguf"):
         raise ModelError(f"{names[0]!r} does not end with .gguf. Rename it, and import it again.")

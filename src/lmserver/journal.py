@@ -11,6 +11,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lmserver.errors import ApiError
+from lmserver.guard import answer
+from lmserver.logfile import note
 from lmserver.metrics import Metrics
 from lmwire import sse
 from lmwire.chat import Usage
@@ -38,6 +41,8 @@ class Record(msgspec.Struct):
     """Who asks: the name of the key, or the address."""
     model: str = ""
     status: int = 0
+    error: str = ""
+    """What went wrong, as the answer's error code and the member at fault tell it; empty if nothing did."""
     started: float = 0.0
     """On the monotonic clock, in seconds."""
     prompt_tokens: int = 0
@@ -50,19 +55,24 @@ class Record(msgspec.Struct):
     generated: float = 0.0
     """Seconds from the first token to the last, and before it where all came at once."""
 
+    def failed(self, error: ErrorObject) -> None:
+        """Note why the request failed; not the message, which may quote what the client sent."""
+        self.error = f"{error.code} ({error.param})" if error.param else str(error.code)
+
     def first_piece(self) -> None:
         """Note a piece of the reply, and when the first was there."""
         self.pieces += 1
         if self.time_to_first_token is None:
             self.time_to_first_token = self.seconds
 
-    def spent(self, usage: Usage) -> None:
-        """Add what one reply cost."""
+    def spent(self, usage: Usage, *, is_first: bool) -> None:
+        """Add what one reply cost; a prompt counts with the first of its replies alone."""
         self.pieces = 0
-        self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
-        if usage.prompt_tokens_details:
-            self.cached_tokens += usage.prompt_tokens_details.cached_tokens
+        if is_first:
+            self.prompt_tokens += usage.prompt_tokens
+            if usage.prompt_tokens_details:
+                self.cached_tokens += usage.prompt_tokens_details.cached_tokens
         self._generated()
 
     def ended(self) -> None:
@@ -91,15 +101,10 @@ def record_of(request: Request) -> Record:
     return request.scope.setdefault("state", {}).setdefault("record", Record(started=time.monotonic()))
 
 
-def note(level: int, event: str, message: str, members: Mapping[str, Any]) -> None:
-    """Write one line to the log: for a person the message, for a program the members."""
-    log.log(level, "%s", message, extra={"event": event, "members": members})
-
-
 def note_prompt(record: Record, prompt: str | list[int]) -> None:
     """Write the text that a model reads, for an operator who asked for that."""
     members = {"id": record.id, "model": record.model, "prompt": prompt}
-    log.debug("the prompt of %s", record.id, extra={"event": "prompt", "members": members})
+    note("prompt", f"the prompt of {record.id}", members, level=logging.DEBUG)
 
 
 class Journal:
@@ -122,16 +127,16 @@ class Journal:
             started=time.monotonic(),
         )
         scope.setdefault("state", {})["record"] = record
-        exchange = _Exchange(record, receive, send)
+        exchange = _Exchange(record, scope, receive, send)
         self._metrics.begun()
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
-            await exchange.cut("The server was stopped before the reply was finished.", ErrorCode.ENGINE_FAILED)
+            await exchange.cut(503, "The server stops before the reply is finished.", ErrorCode.ENGINE_FAILED)
             raise
         except Exception:
             log.exception("request %s failed", record.id)
-            await exchange.cut("The server failed on this request; its log says why.", ErrorCode.INTERNAL)
+            await exchange.cut(500, "The server failed on this request; its log says why.", ErrorCode.INTERNAL)
         finally:
             record.route = self._routes.get(scope.get("endpoint"), UNKNOWN)
             record.status = exchange.status
@@ -143,8 +148,9 @@ class Journal:
 class _Exchange:
     """A request and its answer, watched as they pass."""
 
-    def __init__(self, record: Record, receive: Receive, send: Send) -> None:
+    def __init__(self, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
         self._record = record
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._answered = 0
@@ -176,14 +182,19 @@ class _Exchange:
             self._is_complete = True
         await self._send(message)
 
-    async def cut(self, message: str, code: ErrorCode) -> None:
-        """End a stream with the error that cuts it, if there is a stream and somebody who reads it."""
-        if not self._is_stream or self._is_complete or self._has_left:
+    async def cut(self, status: int, message: str, code: ErrorCode) -> None:
+        """End a stream with the error that cuts it, or answer with it, if there is somebody who reads it."""
+        if self._is_complete or self._has_left or (self._answered and not self._is_stream):
             return
-        error = ErrorBody(ErrorObject(message, type="server_error", code=code))
+        error = ApiError(status, message, code=code, kind="server_error")
+        self._record.failed(error.body)
         try:
             async with asyncio.timeout(1):
-                await self.send({"type": "http.response.body", "body": sse.event(error), "more_body": False})
+                if self._answered:
+                    event = sse.event(ErrorBody(error.body))
+                    await self.send({"type": "http.response.body", "body": event, "more_body": False})
+                else:
+                    await answer(error)(self._scope, self._receive, self.send)
         except (TimeoutError, OSError):
             pass
 
@@ -197,6 +208,7 @@ def _write(record: Record) -> None:
         "model": record.model or None,
         "client": record.client,
         "status": record.status,
+        "error": record.error or None,
         "prompt_tokens": record.prompt_tokens,
         "cached_tokens": record.cached_tokens,
         "completion_tokens": record.completion_tokens,
@@ -204,12 +216,14 @@ def _write(record: Record) -> None:
         "tokens_per_second": _rounded(record.tokens_per_second),
         "seconds": _rounded(record.seconds),
     }
-    note(logging.INFO, "request", _line(record), members)
+    note("request", _line(record), members)
 
 
 def _line(record: Record) -> str:
     shown = record.route if record.route != UNKNOWN else ascii(record.path)[1:-1]
     words = [ascii(record.method)[1:-1], shown, str(record.status), f"{record.seconds:.2f} s"]
+    if record.error:
+        words.append(ascii(record.error)[1:-1])
     if record.model:
         words.append(record.model)
     if record.prompt_tokens or record.completion_tokens:

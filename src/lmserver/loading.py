@@ -15,6 +15,7 @@ from lmserver.engines.llama import LlamaEngine
 from lmserver.engines.onnx import OnnxEngine
 from lmserver.errors import ApiError
 from lmserver.gguf import GgufHeader
+from lmserver.logfile import note
 from lmserver.memory import footprint
 from lmserver.settings import ModelSettings
 from lmwire.errors import ErrorCode
@@ -63,7 +64,10 @@ async def load(plan: LoadPlan, free: int) -> Engine:
     model, settings = plan.model, plan.settings
     context_length = fitting_context(model, plan.context_length, free)
     threads = settings.threads or plan.threads
-    log.info("loading %s (%.1f GB, context %d tokens)", model.id, model.header.size_bytes / 1e9, context_length)
+    members: dict[str, object] = {"model": model.id, "context_length": context_length}
+    size = f"{model.header.size_bytes / 1e9:.1f} GB"
+    message = f"loading {model.id} ({size}, context {context_length} tokens)"
+    note("model", message, members | {"action": "load", "size_bytes": model.header.size_bytes})
     started = time.monotonic()
     async with _told_in_the_log(model.id):
         if model.format == "onnx":
@@ -71,7 +75,8 @@ async def load(plan: LoadPlan, free: int) -> Engine:
         else:
             engine = await _llama(plan, context_length, threads)
     seconds = time.monotonic() - started
-    log.info("loaded %s in %.1f s, context %d tokens", model.id, seconds, engine.context_length)
+    message = f"loaded {model.id} in {seconds:.1f} s"
+    note("model", message, members | {"action": "loaded", "seconds": round(seconds, 3)})
     return engine
 
 
@@ -175,7 +180,9 @@ async def _told_in_the_log(name: str) -> AsyncGenerator[None]:
         started = time.monotonic()
         while True:
             await asyncio.sleep(10)
-            log.info("still loading %s, %.0f s so far", name, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            members = {"model": name, "action": "loading", "seconds": round(seconds)}
+            note("model", f"still loading {name}, {seconds:.0f} s so far", members)
 
     telling = asyncio.create_task(tell())
     try:

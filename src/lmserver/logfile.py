@@ -4,11 +4,14 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("lmstudio")
 
 MAX_SIZE = 10 << 20
 """Bytes of a log file before the next one is begun."""
@@ -41,6 +44,11 @@ def begin(state: Path, *, with_prompts: bool, may_rotate: bool) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     # The journal tells of requests, and of those that fail; what clients send amiss is no event.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+
+
+def note(event: str, message: str, members: Mapping[str, Any], *, level: int = logging.INFO) -> None:
+    """Write one line to the log: for a person the message, for a program the members."""
+    log.log(level, "%s", message, extra={"event": event, "members": members})
 
 
 class _JsonLines(logging.Formatter):

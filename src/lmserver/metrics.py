@@ -52,6 +52,7 @@ class Metrics:
             ("model", "kind"),
             registry=self._registry,
         )
+        self._waiting = Gauge("lmstudio_requests_waiting", "Requests that wait for a model.", registry=self._registry)
         self._loaded = Gauge("lmstudio_models_loaded", "Models in memory.", registry=self._registry)
         self._started = Gauge("lmstudio_start_time_seconds", "When the server started.", registry=self._registry)
         self._started.set(time.time())
@@ -77,9 +78,10 @@ class Metrics:
         ):
             self._tokens.labels(record.model, kind).inc(count)
 
-    def write(self, loaded: int) -> bytes:
-        """Write all numbers; `loaded` is how many models are in memory now."""
+    def write(self, *, loaded: int, waiting: int) -> bytes:
+        """Write all numbers; with how many models are in memory now, and how many requests wait for one."""
         self._loaded.set(loaded)
+        self._waiting.set(waiting)
         return generate_latest(self._registry)
 
 
@@ -87,7 +89,8 @@ async def show_metrics(request: Request) -> Response:
     """Show the numbers."""
     metrics: Metrics = request.app.state.metrics
     service: Service = request.app.state.service
-    return Response(metrics.write(len(service.pool.residents())), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    numbers = metrics.write(loaded=service.pool.loaded, waiting=service.pool.waiting)
+    return Response(numbers, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 ENDPOINTS = (Endpoint("GET", "/metrics", "numbers for Prometheus", show_metrics, is_listed=False),)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
@@ -12,11 +11,10 @@ from lmserver import memory
 from lmserver.admission import Admission
 from lmserver.engines import Engine
 from lmserver.errors import ApiError
+from lmserver.logfile import note
 from lmserver.memory import Footprint
 from lmserver.settings import ModelSettings
 from lmwire.errors import ErrorCode
-
-log = logging.getLogger("lmstudio")
 
 Loader = Callable[[int], Awaitable[Engine]]
 """Starts an engine within so many bytes of memory; raises `ApiError` when it cannot."""
@@ -105,6 +103,17 @@ class Pool:
         """Give what is loaded or on the way, by id."""
         return {name: resident for name, resident in self._residents.items() if resident.is_alive}
 
+    @property
+    def loaded(self) -> int:
+        """How many models are in memory, those too that were replaced and are still used."""
+        return sum(each.engine is not None and each.is_alive for each in (*self._residents.values(), *self._retired))
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn at a model, or for the model."""
+        every = (*self._residents.values(), *self._retired)
+        return sum(each.admission.waiting + (0 if each.engine else each.admission.running) for each in every)
+
     def keep_only(self, known: Collection[str]) -> None:
         """Let go of models that are not among the `known` ids; requests that use one go on."""
         for name in self._residents.keys() - known:
@@ -171,8 +180,7 @@ class Pool:
                 'send `"force": true` to cut them off.',
                 code=ErrorCode.MODEL_IN_USE,
             )
-        log.info("unloading %s, as asked", name)
-        await self._end(resident)
+        await self._end(resident, "as asked")
         return True
 
     async def close(self) -> None:
@@ -180,7 +188,8 @@ class Pool:
         if self._reaper is not None:
             self._reaper.cancel()
             await asyncio.wait({self._reaper})
-        await asyncio.gather(*(self._end(resident) for resident in [*self._residents.values(), *self._retired]))
+        every = [*self._residents.values(), *self._retired]
+        await asyncio.gather(*(self._end(resident, "as the server stops") for resident in every))
         if self._ending:
             await asyncio.wait(self._ending)
 
@@ -189,7 +198,7 @@ class Pool:
         if resident is None:
             return None
         if resident.wanted.stamp != wanted.stamp:
-            log.info("%s has changed on disk and is loaded anew", wanted.id)
+            note("model", f"{wanted.id} has changed on disk", {"model": wanted.id, "action": "change"})
         elif resident.is_alive:
             return resident
         else:
@@ -224,8 +233,7 @@ class Pool:
         return engine
 
     async def _make_room(self, wanted: Wanted) -> None:
-        for resident in [each for each in self._retired if not each.admission.in_use]:
-            await self._end(resident)
+        await self._end_retired()
         # What is about to end still counts as memory in use.
         if self._ending:
             await asyncio.wait(self._ending)
@@ -239,8 +247,7 @@ class Pool:
             if surplus <= 0 and not is_short:
                 return
             if resident.is_idle:
-                log.info("unloading %s to make room for %s", resident.wanted.id, wanted.id)
-                await self._end(resident)
+                await self._end(resident, f"to make room for {wanted.id}")
                 surplus -= 1
 
     def _free(self) -> int:
@@ -259,10 +266,8 @@ class Pool:
             self._changed.clear()
             for resident in [*self._residents.values()]:
                 if resident.seconds_left is not None and resident.seconds_left <= 0:
-                    log.info("unloading %s, unused for %.0f s", resident.wanted.id, resident.idle_seconds)
-                    await self._end(resident)
-            for resident in [each for each in self._retired if not each.admission.in_use]:
-                await self._end(resident)
+                    await self._end(resident, f"unused for {resident.idle_seconds:.0f} s")
+            await self._end_retired()
 
     def _retire(self, resident: Resident) -> None:
         self._forget(resident)
@@ -275,9 +280,15 @@ class Pool:
         if resident in self._retired:
             self._retired.remove(resident)
 
-    async def _end(self, resident: Resident) -> None:
+    async def _end_retired(self) -> None:
+        for resident in [each for each in self._retired if not each.admission.in_use]:
+            await self._end(resident, "replaced")
+
+    async def _end(self, resident: Resident, why: str) -> None:
         self._forget(resident)
-        resident.admission.refuse(_unloaded(resident.wanted.id))
+        name = resident.wanted.id
+        note("model", f"unloading {name}, {why}", {"model": name, "action": "unload", "reason": why})
+        resident.admission.refuse(_unloaded(name))
         assert resident.task is not None
         resident.task.cancel()
         # A load, or the server, may be cancelled here; the engine has to end all the same.

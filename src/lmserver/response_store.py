@@ -127,8 +127,13 @@ class ResponseStore:
         return await self._run(lambda connection: _chain(connection, owner, name))
 
     async def close(self) -> None:
-        """Close the file."""
-        await asyncio.to_thread(self._close)
+        """Close the file, once nobody works with it; another use would open it again."""
+
+        def close() -> None:
+            with self._lock:
+                self._close()
+
+        await asyncio.to_thread(close)
 
     # The other thread -----------------------------------------------------------------------------------
 

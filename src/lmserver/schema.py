@@ -15,7 +15,7 @@ from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
 
 from lmserver import grammar
-from lmserver.calls import target_of
+from lmserver.calls import elements_of, members_of, target_of
 from lmserver.errors import ApiError
 from lmwire.errors import ErrorCode
 
@@ -80,7 +80,7 @@ def check(schema: JsonObject, where: str, *, is_promised: bool, is_strict: bool 
     for node, pointer in _walk(schema, "#", 0, where):
         if node is False and pointer == "#":
             raise _refusal(where, pointer, "false", "accepts nothing, so no reply could satisfy it")
-        if (members := _members(node)) is None:
+        if (members := members_of(node)) is None:
             continue
         _check_node(members, pointer, where)
         targets |= _check_reference(schema, members, pointer, where)
@@ -120,8 +120,8 @@ def _levels(node: Any) -> Iterator[list[Any]]:
         yield level
         below: list[Any] = []
         for each in level:
-            members = _members(each)
-            below += members.values() if members is not None else _elements(each) or []
+            members = members_of(each)
+            below += members.values() if members is not None else elements_of(each) or []
         level = below
 
 
@@ -135,7 +135,7 @@ def _check_node(node: JsonObject, pointer: str, where: str) -> None:
     if not isinstance(node.get("$schema", ""), str):
         raise _refusal(where, pointer, "$schema", "is not a string")
     patterns = [("pattern", node.get("pattern"))]
-    patterns += [("patternProperties", name) for name in _members(node.get("patternProperties")) or {}]
+    patterns += [("patternProperties", name) for name in members_of(node.get("patternProperties")) or {}]
     for keyword, pattern in patterns:
         if isinstance(pattern, str) and (why := grammar.pattern_fault(pattern)):
             raise _refusal(where, pointer, keyword, f"cannot be compiled: {why}")
@@ -153,7 +153,7 @@ def _check_reference(schema: JsonObject, node: JsonObject, pointer: str, where: 
             raise _refusal(where, pointer, "$ref", f"leads through more than {MAX_DEPTH} references to get anywhere")
         seen.add(reference)
         try:
-            node = _members(target_of(schema, reference)) or {}
+            node = members_of(target_of(schema, reference)) or {}
         except LookupError as error:
             raise _refusal(where, pointer, "$ref", f"points to {reference}, which is not there") from error
     return seen
@@ -176,9 +176,9 @@ def _unfolded(schema: JsonObject) -> int:
             sizes[id(node)] = 1 + sum(sizes[id(each)] for each in below)
         elif id(node) not in sizes:
             sizes[id(node)] = 1
-            members = _members(node)
+            members = members_of(node)
             if members is None:
-                below = _elements(node) or []
+                below = elements_of(node) or []
             else:
                 # A definition counts where it is referred to.
                 below = [value for name, value in members.items() if name not in {"$defs", "definitions"}]
@@ -202,8 +202,8 @@ def _check_satisfiable(node: JsonObject, pointer: str, where: str) -> None:
     if node.get("enum") == []:
         raise _refusal(where, pointer, "enum", "is empty, so no value satisfies it")
     if node.get("additionalProperties") is False and "patternProperties" not in node:
-        properties = _members(node.get("properties")) or {}
-        for name in _elements(node.get("required")) or []:
+        properties = members_of(node.get("properties")) or {}
+        for name in elements_of(node.get("required")) or []:
             if name not in properties:
                 raise _refusal(where, pointer, "required", f"asks for {name!r}, which `additionalProperties` forbids")
 
@@ -230,24 +230,16 @@ def _walk(node: Any, pointer: str, depth: int, where: str) -> Iterator[tuple[Any
     if depth > MAX_DEPTH:
         raise _refusal(where, pointer, "nesting", f"is deeper than {MAX_DEPTH} levels")
     yield node, pointer
-    for keyword, value in (_members(node) or {}).items():
+    for keyword, value in (members_of(node) or {}).items():
         below = f"{pointer}/{keyword}"
         if keyword in _SUBSCHEMA_MAPS:
-            for name, child in (_members(value) or {}).items():
+            for name, child in (members_of(value) or {}).items():
                 yield from _walk(child, f"{below}/{name}", depth + 1, where)
         elif keyword in _SUBSCHEMA_LISTS:
-            for index, child in enumerate(_elements(value) or []):
+            for index, child in enumerate(elements_of(value) or []):
                 yield from _walk(child, f"{below}/{index}", depth + 1, where)
         elif keyword in _SUBSCHEMAS:
             yield from _walk(value, below, depth + 1, where)
-
-
-def _members(node: Any) -> JsonObject | None:
-    return cast("JsonObject", node) if isinstance(node, dict) else None
-
-
-def _elements(node: Any) -> list[Any] | None:
-    return cast("list[Any]", node) if isinstance(node, list) else None
 
 
 def _refusal(where: str, pointer: str, keyword: object, why: str) -> ApiError:
@@ -266,7 +258,7 @@ def _match_pattern(_: Validator, pattern: Any, instance: Any, __: Any) -> Iterat
 
 def _match_names(validator: Validator, patterns: Any, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
     for pattern, subschema in patterns.items():
-        for name, value in (_members(instance) or {}).items():
+        for name, value in (members_of(instance) or {}).items():
             if grammar.matches(pattern, name):
                 yield from cast("Any", validator).descend(value, subschema, path=name, schema_path=pattern)
 
@@ -275,7 +267,7 @@ def _match_others(
     validator: Validator, subschema: Any, instance: Any, schema: Any
 ) -> Iterator[jsonschema.ValidationError]:
     patterns = schema.get("patternProperties", {})
-    for name, value in (_members(instance) or {}).items():
+    for name, value in (members_of(instance) or {}).items():
         if name in schema.get("properties", {}) or any(grammar.matches(pattern, name) for pattern in patterns):
             continue
         if subschema is False:

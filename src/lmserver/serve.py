@@ -34,6 +34,11 @@ from lmserver.settings import SettingsFile
 
 log = logging.getLogger("lmstudio")
 
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
+LAST_WORD = 2.0
+"""Seconds in which requests that are cut off tell their clients so."""
+
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve, as the command line said it."""
@@ -196,6 +201,14 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.accepts.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; whoever still waits for an answer is told, while there is somebody to tell it."""
+        await super().shutdown(sockets)
+        if left := self.server_state.tasks.copy():
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=LAST_WORD)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit or sig == signal.SIGINT
         self.should_exit = True
@@ -223,6 +236,8 @@ def _listen(options: ServerOptions) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # Here, since a second one can bind as long as nobody listens; and the banner says that somebody does.
+        listener.listen(BACKLOG)
     except socket.gaierror as error:
         raise ModelError(f"{options.host!r} is not an address of this machine ({error.strerror}).") from error
     except OSError as error:

@@ -18,6 +18,7 @@ from lmserver.errors import ApiError, UnknownModel, cannot
 from lmserver.loading import DEFAULT_PARALLEL, LoadPlan, load
 from lmserver.memory import footprint
 from lmserver.pool import Pool, Resident, Wanted
+from lmserver.response_store import ResponseStore
 from lmserver.settings import ModelSettings, Settings, SettingsFile
 from lmwire.errors import ErrorCode
 from lmwire.models import ModelCard, ModelState
@@ -66,11 +67,15 @@ class Service:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.pool = Pool(limit=settings.keep, bound=settings.queue)
+        self.responses = ResponseStore(settings.state / "responses.sqlite3")
         self._catalog = Catalog(settings.models)
 
     async def close(self) -> None:
-        """End every engine."""
-        await self.pool.close()
+        """End every engine, and close the stored responses."""
+        try:
+            await self.pool.close()
+        finally:
+            await self.responses.close()
 
     # What there is -----------------------------------------------------------------------------------------
 

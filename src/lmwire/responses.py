@@ -134,7 +134,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True):
     frequency_penalty: Penalty | None = None
     top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
     min_p: Probability | None = None
-    repeat_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
+    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     seed: Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
     tools: list[JsonObject] | None = None
     tool_choice: ToolMode | JsonObject | None = None

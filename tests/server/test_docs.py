@@ -48,3 +48,27 @@ def test_every_route_that_the_banner_shows_has_an_example() -> None:
     for endpoint in ENDPOINTS:
         if endpoint.is_listed:
             assert f"localhost:1234{endpoint.path}".partition("{")[0] in TEXT, endpoint.path
+
+
+def test_no_line_is_too_long_to_read() -> None:
+    assert max(map(len, TEXT.splitlines())) <= 122 and TEXT.count("\n") <= 260
+
+
+def test_every_module_has_its_line_in_the_architecture() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    tables = re.findall(r"\| `src/([a-z/]+)/`.*?\|\n\|---\|---\|\n((?:\|.*\n)+)", text)
+    listed: list[str] = []
+    for folder, rows in tables:
+        for row in rows.splitlines():
+            names: list[str] = re.findall(r"`([a-z_/]+\.py)`", row.split("|")[1])
+            listed += [f"{folder}/{name}" for name in names]
+    ours = [name for name in listed if not name.startswith("vtcode")]
+    assert len(set(ours)) == len(ours)
+    source = REPOSITORY / "src"
+    there = {
+        str(path.relative_to(source))
+        for package in ("lmserver", "lmwire")
+        for path in (source / package).rglob("*.py")
+        if path.name != "__main__.py" and len(path.read_text().splitlines()) > 6
+    }
+    assert set(ours) == there

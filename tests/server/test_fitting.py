@@ -1,7 +1,7 @@
 import pytest
 
 from lmserver.errors import ModelError
-from lmserver.fitting import Variant, available_memory, choose, estimated
+from lmserver.fitting import Variant, choose, estimated
 
 GB = 10**9
 LLAMA_8B = [
@@ -37,7 +37,3 @@ def test_nothing_that_fits_is_said_with_what_the_smallest_needs() -> None:
 def test_a_repository_of_other_kinds_gives_what_comes_nearest() -> None:
     assert choose([Variant("F16", 16 * GB), Variant("Q8_0", 8 * GB)], 64 * GB).variant.quantization == "Q8_0"
     assert choose([Variant("", 9 * GB), Variant("F16", 16 * GB)], 64 * GB).variant.quantization == ""
-
-
-def test_this_machine_has_memory() -> None:
-    assert 0 < available_memory() < 1 << 50

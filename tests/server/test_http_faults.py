@@ -102,6 +102,11 @@ def statuses(received: bytes) -> list[int]:
             {400},
             id="two lengths",
         ),
+        pytest.param(
+            head("POST", "/v1/chat/completions", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+            {400},
+            id="two ways to tell the end",
+        ),
         pytest.param(head("POST", "/v1/chat/completions", "Content-Length: -1"), {400}, id="negative length"),
         pytest.param(
             head("POST", "/v1/chat/completions", "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n",

@@ -4,8 +4,10 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -46,6 +48,14 @@ def server(house: Path) -> Iterator[RunningServer]:
         yield server
 
 
+def test_a_refused_request_says_why_but_not_what_was_sent(server: RunningServer, house: Path) -> None:
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "Zanzibar", "messages": HELLO})
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "scripted", "messages": "Zanzibar"})
+    httpx2.get(f"{server.url}/models", headers={"Host": "evil.example"})
+    told = [line["error"] for line in lines(house)[-3:]]
+    assert told == ["model_not_found (model)", "invalid_value (messages)", "forbidden_host"]
+
+
 def test_a_request_is_one_line_that_tells_what_it_cost(server: RunningServer, house: Path) -> None:
     body = {"model": "scripted", "messages": HELLO, "stream": True}
     answer = httpx2.post(f"{server.url}/chat/completions?key=secret", json=body)
@@ -69,6 +79,44 @@ def test_a_request_is_one_line_that_tells_what_it_cost(server: RunningServer, ho
     everything = journal(house).read_text() + server.log.read_text()
     assert "Zanzibar" not in everything and "secret" not in everything
     assert "POST  /v1/chat/completions  200" in server.log.read_text()
+
+
+def test_a_prompt_counts_once_for_all_its_choices(server: RunningServer, house: Path) -> None:
+    body = {"model": "scripted", "messages": HELLO}
+    for n in (1, 3):
+        assert httpx2.post(f"{server.url}/chat/completions", json=body | {"n": n}).status_code == 200
+    one, three = lines(house)[-2:]
+    assert three["prompt_tokens"] == one["prompt_tokens"] > 0
+    assert three["completion_tokens"] == 3 * one["completion_tokens"]
+
+
+def test_models_that_go_are_told(server: RunningServer, house: Path) -> None:
+    httpx2.post(f"{server.url}/chat/completions", json={"model": "scripted", "messages": HELLO})
+    answer = httpx2.post(f"{server.root}/api/v1/models/unload", json={"instance_id": "scripted"})
+    assert answer.status_code == 200
+    line = lines(house, "model")[-1]
+    assert (line["model"], line["action"], line["reason"]) == ("scripted", "unload", "as asked")
+
+
+def test_a_server_that_is_stopped_says_so_to_those_who_wait(tmp_path: Path) -> None:
+    slow = Script(tmp_path / "slow.json").write({"text": "word " * 200, "delay": 0.1})
+    body: dict[str, Any] = {"model": "slow", "messages": HELLO}
+    whole: list[httpx2.Response] = []
+    with running_server(clean_environment(tmp_path), tmp_path / "log", "--script", str(slow)) as server:
+
+        def ask() -> None:
+            whole.append(httpx2.post(f"{server.url}/chat/completions", json=body))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with httpx2.stream("POST", f"{server.url}/chat/completions", json=body | {"stream": True}) as stream:
+            events = stream.iter_lines()
+            next(line for line in events if "word" in line)
+            server.process.send_signal(signal.SIGINT)
+            rest = "".join(events)
+        asking.join()
+    assert "The server stops" in rest and "starts it anew" not in rest
+    assert whole[0].status_code == 503 and "The server stops" in whole[0].json()["error"]["message"]
 
 
 def test_paths_are_told_as_routes_and_hostile_ones_escaped_and_cut(server: RunningServer, house: Path) -> None:
@@ -126,6 +174,7 @@ def test_the_numbers_add_up_and_hold_no_words_of_clients(server: RunningServer) 
     assert grown["lmstudio_requests_total[('method', 'other'), ('route', 'other'), ('status', '404')]"] == 1
     assert grown["lmstudio_tokens_total[('kind', 'completion'), ('model', 'scripted')]"] == 4
     assert grown["lmstudio_time_to_first_token_seconds_count[('model', 'scripted')]"] == 1
+    assert after["lmstudio_requests_waiting[]"] == 0
     assert after["lmstudio_requests_running[]"] == 1 and after["lmstudio_models_loaded[]"] == 1
     assert after["process_resident_memory_bytes[]"] > 1e7
 

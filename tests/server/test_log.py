@@ -10,8 +10,9 @@ REQUEST = {
     "time": "2026-01-02T03:04:05Z",
     "event": "request",
     "level": "info",
-    "message": "",
-    "route": "POST /v1/chat/completions",
+    "message": "POST  /v1/chat/completions  200",
+    "method": "POST",
+    "route": "/v1/chat/completions",
     "model": "tiny\x1b[2J",
     "client": "laptop",
     "status": 200,
@@ -20,8 +21,9 @@ REQUEST = {
     "completion_tokens": 5,
     "time_to_first_token": 0.25,
     "tokens_per_second": 12.345,
+    "seconds": 0.75,
 }
-FAILURE = REQUEST | {"level": "warning", "status": 429, "message": "The queue is full."}
+FAILURE = REQUEST | {"status": 429, "error": "queue_full", "route": "other", "path": "/v1/x"}
 
 
 def log_of(home: Path) -> Path:
@@ -44,8 +46,9 @@ def test_the_log_is_a_line_for_each_request(home: Path) -> None:
     ended = run(["lmstudio", "log"], environment)
     assert ended.stdout.splitlines()[0] == (
         "2026-01-02 03:04:05  INFO     POST /v1/chat/completions  200  tiny\\x1b[2J  laptop  "
-        "30 → 5 tokens (24 cached)  0.25 s to the first  12.3 tok/s"
+        "30 → 5 tokens (24 cached)  0.75 s  0.25 s to the first  12.3 tok/s"
     )
+    assert "  POST /v1/x  429  queue_full  tiny" in ended.stdout.splitlines()[1]
     only = run(["lmstudio", "log", "--errors", "--json"], environment).stdout
     assert json.loads(only) == FAILURE and "\x1b" not in only
 

@@ -276,3 +276,25 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(real_server: Running
 def test_after_all_refusals_the_server_still_lists_its_models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == [MODEL]
     assert client.models.retrieve(MODEL.upper()).id == MODEL
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "expected"),
+    [
+        ("chat/completions", {"tool_choice": "maybe"}, "expected auto or none or required"),
+        ("chat/completions", {"messages": [{"role": "wizard", "content": "hi"}]}, " or user"),
+        ("chat/completions", {"response_format": {"type": "xml"}}, "expected json_object or json_schema or text"),
+        ("embeddings", {"input": "hi", "encoding_format": "hex"}, "expected base64 or float"),
+    ],
+)
+def test_a_value_that_is_none_of_the_possible_ones_is_answered_with_those(
+    real_server: RunningServer, path: str, members: dict[str, Any], expected: str
+) -> None:
+    body = {"model": MODEL, "messages": HELLO} | members
+    answer = httpx2.post(f"{real_server.url}/{path}", json=body, timeout=10)
+    assert answer.status_code == 400 and expected in answer.json()["error"]["message"]
+
+
+def test_a_model_without_an_id_is_not_found(real_server: RunningServer) -> None:
+    answer = httpx2.get(f"{real_server.url}/models/", timeout=10)
+    assert answer.status_code == 404 and answer.json()["error"]["code"] == "not_found"

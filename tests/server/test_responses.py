@@ -49,6 +49,36 @@ def test_whole_and_streamed_answers_are_valid_and_say_the_same(real_server: Runn
     assert check_response(again.content) == streamed
 
 
+def test_probabilities_come_with_the_text_where_they_are_asked_for(real_server: RunningServer) -> None:
+    asked = {"input": "Say hello.", "max_output_tokens": 6, "top_logprobs": 2}
+    asked |= {"include": ["message.output_text.logprobs"]}
+    whole = check_response(post(real_server, **asked).content)
+    events = check_stream(post(real_server, **asked, stream=True).text)
+
+    part = whole["output"][0]["content"][0]
+    assert "".join(token["token"] for token in part["logprobs"]) == part["text"]
+    assert all(token["logprob"] <= 0 and len(token["top_logprobs"]) == 2 for token in part["logprobs"])
+    deltas = [event for event in events if event["type"] == "response.output_text.delta"]
+    assert [token for event in deltas for token in event["logprobs"]] == part["logprobs"]
+    assert events[-1]["response"]["output"][0]["content"][0]["logprobs"] == part["logprobs"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_no_grammar_enforces_is_named_in_a_header(real_server: RunningServer, stream: bool) -> None:
+    shape = {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "maxItems": 1}
+    text = {"format": {"type": "json_schema", "name": "numbers", "schema": shape}}
+    answer = post(real_server, input="Give a number.", text=text, max_output_tokens=16, stream=stream)
+    assert answer.status_code == 200
+    assert answer.headers["x-schema-checked-after"] == "uniqueItems at #"
+
+
+def test_many_references_to_one_item_are_resolved_in_time(real_server: RunningServer) -> None:
+    said = {"type": "message", "id": "msg_one", "role": "user", "content": "x"}
+    references = [{"type": "item_reference", "id": "msg_one"}] * 30_000
+    answer = post(real_server, input=[said, *references, {"type": "item_reference", "id": "msg_none"}])
+    assert answer.status_code == 404 and answer.elapsed.total_seconds() < 10
+
+
 def test_the_limit_of_tokens_makes_a_response_incomplete(client: openai.OpenAI) -> None:
     response = client.responses.create(model=MODEL, input="Tell a long story.", max_output_tokens=3)
     assert response.status == "incomplete"

@@ -163,7 +163,13 @@ def test_a_stream_is_cancelled_from_another_connection(server: RunningServer, cl
 
 def test_an_engine_that_dies_makes_the_stream_fail(home: Path, models: Path) -> None:
     with running_server(clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(models)}), home / "real.log") as server:
-        body = {"model": REAL, "input": "Count to a thousand.", "max_output_tokens": 2000, "stream": True}
+        body = {
+            "model": REAL,
+            "input": "Count to a thousand.",
+            "max_output_tokens": 2000,
+            "stream": True,
+            "temperature": 0,
+        }
         text = ""
         is_dead = False
         with httpx2.stream("POST", f"{server.url}/responses", json=body, timeout=30) as answer:

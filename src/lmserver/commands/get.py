@@ -141,9 +141,9 @@ def _get_from_url(target: "UrlTarget", *, is_dry: bool) -> int:
 
 def _list(*, is_json: bool) -> int:
     from lmserver.catalogue import CATALOGUE
-    from lmserver.fitting import available_memory
+    from lmserver.memory import available
 
-    memory = available_memory()
+    memory = available(())
     found = [_row(model, memory) for model in CATALOGUE.values()]
     if is_json:
         print(json.dumps(found, indent=2))

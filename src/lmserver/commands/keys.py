@@ -8,14 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from lmserver import keys
+from lmserver.commands.arguments import SUCCESS, add_json, command
 from lmserver.places import state_dir
 
 if TYPE_CHECKING:
-    # A name for types alone: the class is private, and there is no public one.
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+    from lmserver.commands.arguments import Commands
 
-_EXAMPLES = """examples:
-  lmstudio key create laptop             make a key; it is printed once
+_EXAMPLES = """  lmstudio key create laptop             make a key; it is printed once
   lmstudio key create ci > ci.key        keep it in a file
   lmstudio key list                      say which keys there are
   lmstudio key revoke laptop             a running server notices within a second"""
@@ -23,12 +22,12 @@ _EXAMPLES = """examples:
 
 def add(commands: "Commands") -> None:
     """Add `key` to the commands."""
-    key = commands.add_parser(
+    key = command(
+        commands,
         "key",
-        help="make, list and revoke API keys",
+        summary="make, list and revoke API keys",
         description="Make, list and revoke API keys. Once there is one, every route but /health needs a key.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     actions = key.add_subparsers(title="actions", metavar="ACTION", required=True)
 
@@ -37,7 +36,7 @@ def add(commands: "Commands") -> None:
     creating.set_defaults(command=_create)
 
     listing = actions.add_parser("list", help="list the keys", description="List the keys, but not their secrets.")
-    listing.add_argument("--json", action="store_true", help="print JSON")
+    add_json(listing)
     listing.set_defaults(command=_list)
 
     revoking = actions.add_parser("revoke", help="revoke a key", description="Revoke a key.")
@@ -54,7 +53,7 @@ def _create(options: argparse.Namespace) -> int:
         flush=True,
     )
     print(key)
-    return 0
+    return SUCCESS
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -62,14 +61,14 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         rows = [{"name": entry.name, "prefix": _start(entry), "created": entry.created} for entry in entries]
         print(json.dumps(rows, indent=2))
-        return 0
+        return SUCCESS
     if not entries:
         print("There is no key yet. Make one with `lmstudio key create NAME`.", file=sys.stderr)
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
         print(f"{entry.name:<{width}}  {_start(entry)}...  made {made}")
-    return 0
+    return SUCCESS
 
 
 def _start(entry: keys.KeyEntry) -> str:
@@ -82,4 +81,4 @@ def _revoke(options: argparse.Namespace) -> int:
     print(f"The key {options.name} is revoked.", file=sys.stderr)
     if not left:
         print("No key is left: unless LMSTUDIO_API_KEY is set, this machine needs none now.", file=sys.stderr)
-    return 0
+    return SUCCESS

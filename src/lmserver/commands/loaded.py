@@ -152,7 +152,7 @@ def _cells(instance: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _load(options: argparse.Namespace) -> int:
-    body = {"model": options.model}
+    body: dict[str, Any] = {"model": options.model, "echo_load_config": True}
     for name in ("context_length", "parallel", "ttl", "gpu"):
         if (value := getattr(options, name)) is not None:
             body[name] = value
@@ -163,7 +163,12 @@ def _load(options: argparse.Namespace) -> int:
         return SUCCESS
     seconds = answer.get("load_time_seconds")
     took = f" in {seconds:.1f} s" if isinstance(seconds, int | float) else ""
-    print(f"Loaded {one_line(str(answer.get('instance_id', options.model)))}{took}.", file=sys.stderr)
+    config: dict[str, Any] = answer.get("load_config") or {}
+    context = config.get("context_length")
+    size = f", context {context} tokens" if isinstance(context, int) else ""
+    print(f"Loaded {one_line(str(answer.get('instance_id', options.model)))}{took}{size}.", file=sys.stderr)
+    if isinstance(context, int) and options.context_length is not None and context < options.context_length:
+        print(f"It takes no more; {options.context_length} were asked for.", file=sys.stderr)
     return SUCCESS
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 POLL = 0.2
 """Seconds between two looks at a log that is followed."""
 
+_UNSERVED = "other"
+"""The route that the log gives a request for a path which is not served."""
+
 _EXAMPLES = """  lmstudio log                          the last 20 entries
   lmstudio log --follow                 and all that come, until Ctrl-C
   lmstudio log --errors -n 5            the last five that went wrong
@@ -86,12 +89,20 @@ def sentence(line: Line) -> str:
     """Write a line of the log for a person: time, level, and what there is of the rest."""
     parts = [_clock(line.get("time")), f"{str(line.get('level', '')).upper():<7}"]
     if line.get("event") == "request":
-        parts += [str(line.get("route", "?")), str(line.get("status", "?"))]
-        parts += [str(line[name]) for name in ("model", "client") if line.get(name)]
+        # The message of such a line says the same once more.
+        parts += [_asked(line), str(line.get("status", "?"))]
+        parts += [str(line[name]) for name in ("error", "model", "client") if line.get(name)]
         parts += _figures(line)
-    if message := line.get("message"):
-        parts.append(str(message))
+    else:
+        parts.append(str(line.get("message") or ""))
     return one_line("  ".join(part for part in parts if part))
+
+
+def _asked(line: Line) -> str:
+    """Give what was asked for: the route, or the path where none is served."""
+    route = line.get("route")
+    path = line.get("path") if route == _UNSERVED else route
+    return " ".join(str(part) for part in (line.get("method"), path or "?") if part)
 
 
 def _clock(written: object) -> str:
@@ -107,7 +118,8 @@ def _figures(line: Line) -> list[str]:
     figures: list[str] = []
     if prompt or completion:
         figures.append(f"{prompt or 0} → {completion or 0} tokens" + (f" ({cached} cached)" if cached else ""))
-    for name, unit in (("time_to_first_token", "s to the first"), ("tokens_per_second", "tok/s")):
+    units = {"seconds": "s", "time_to_first_token": "s to the first", "tokens_per_second": "tok/s"}
+    for name, unit in units.items():
         if isinstance(value := line.get(name), int | float):
             figures.append(f"{value:.3g} {unit}")
     return figures

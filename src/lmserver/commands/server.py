@@ -30,7 +30,7 @@ _MAX_OUTPUT = 1 << 20
 
 _START = """  lmstudio server start                              serve on this machine until Ctrl-C
   lmstudio server start --detach                     leave it running
-  lmstudio server start --port 8080 --host 0.0.0.0   let other machines in (set LMSTUDIO_API_KEY)
+  lmstudio server start --port 8080 --host 0.0.0.0   let other machines in (needs an API key)
   lmstudio server start --keep 1 --ttl 600           one model at a time, gone after ten idle minutes"""
 _STOP = """  lmstudio server stop                stop the server that runs
   lmstudio server stop --port 8080    stop one of several"""
@@ -82,20 +82,24 @@ def _add_start(actions: "Commands") -> None:
     )
     option = starting.add_argument
     option("--port", "-p", type=port, default=1234, help="TCP port (default: %(default)s; 0 picks one)")
-    option("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    option(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: this machine only; any other needs an API key)",
+    )
     option("--openai", action="store_true", help="serve the OpenAI API (which is always served)")
     option("--detach", "-d", action="store_true", help="return once it answers, and leave it running")
     option(
         "--insecure-no-key",
         action="store_true",
-        help="let other machines in although LMSTUDIO_API_KEY is not set",
+        help="let other machines in although there is no API key",
     )
     option(
         "--cors",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let pages of this origin use the server (https://example.org; repeatable)",
+        help="let web pages of this origin use the server (https://example.org; repeatable)",
     )
     option("--keep", type=positive, metavar="N", help="models that stay loaded at once")
     option("--parallel", type=positive, metavar="N", help="requests that a model answers at once")
@@ -108,7 +112,7 @@ def _add_start(actions: "Commands") -> None:
         help="longest reply to a request that sets no limit (default: 2048)",
     )
     option("--threads", type=positive, metavar="N", help="CPU threads of each model (default: all)")
-    option("--log-prompts", action="store_true", help="write prompts and replies to the log")
+    option("--log-prompts", action="store_true", help="write prompts, as the model reads them, to the log file")
     script = option("--script", type=Path, metavar="FILE.json", help="also serve the scripted model in this file")
     script.complete = FILE_COMPLETION  # pyright: ignore[reportAttributeAccessIssue]
     option("--child", action="store_true", help=argparse.SUPPRESS)

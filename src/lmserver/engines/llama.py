@@ -32,7 +32,7 @@ from lmserver.engines.llama_guided import GuidedReply, render, with_plain_tools
 from lmserver.engines.llama_process import LlamaProcess
 from lmserver.engines.llama_wire import Chunk, Detokenized, cached_of, pieces_of, tokens_of, usage_of
 from lmserver.engines.template import call_opening, may_think, with_tools
-from lmserver.errors import ApiError, cannot
+from lmserver.errors import ApiError, cannot, invalid
 from lmwire.chat import Usage
 from lmwire.errors import ErrorCode
 
@@ -197,12 +197,12 @@ class LlamaEngine:
         size = self._vocabulary.size
         for token in sampling.logit_bias or {}:
             if size and int(token) >= size:
-                raise _invalid("logit_bias", f"there is no token {token}; the vocabulary has {size:,}")
+                raise invalid("logit_bias", f"there is no token {token}; the vocabulary has {size:,}")
 
     def _check_ids(self, prompt: str | list[int]) -> None:
         size = self._vocabulary.size
         if not isinstance(prompt, str) and size and (wrong := [token for token in prompt if token >= size]):
-            raise _invalid("prompt", f"there is no token {wrong[0]}; the vocabulary has {size:,}")
+            raise invalid("prompt", f"there is no token {wrong[0]}; the vocabulary has {size:,}")
 
     # Free replies ----------------------------------------------------------------------------------------
 
@@ -255,10 +255,6 @@ async def _resumed(first: Chunk | None, rest: AsyncGenerator[Chunk]) -> AsyncGen
             yield first
         async for chunk in rest:
             yield chunk
-
-
-def _invalid(param: str, why: str) -> ApiError:
-    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
 
 
 CHATML = (

@@ -5,6 +5,7 @@ prompt is rendered by the model's template, the grammar holds once reasoning has
 apart and validated here.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -176,7 +177,8 @@ class GuidedReply:
         follower = None
         if self._constraint is not None:
             body["grammar"] = self._grammar(attempt)
-            follower = grammar.Follower(body["grammar"])
+            # Compiling takes a while, and others are waiting.
+            follower = await asyncio.to_thread(grammar.Follower, body["grammar"])
         if top is not None:
             body["n_probs"] = max(top, 1)
         ended, written = False, 0

@@ -1,10 +1,6 @@
 """The child process of one GGUF model: started, asked over loopback, and ended with all it holds."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,15 +9,11 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from lmserver.engines import JsonObject
+from lmserver.engines import JsonObject, child
 from lmserver.engines.llama_child import ChildSettings
 from lmserver.engines.llama_stream import Refused, events
 from lmserver.engines.llama_wire import ChildAnswer, ChildError, Chunk, refusal
 from lmserver.errors import ApiError
-from lmwire.errors import ErrorCode
-
-LOAD_TIMEOUT = 600.0
-"""Seconds until a load is given up: a large model on a slow disk takes minutes."""
 
 LOG_LINES = 200
 """Lines of the child's log kept, to explain a load that failed."""
@@ -63,32 +55,16 @@ class LlamaProcess:
         Raises:
             ApiError: 500 `model_load_failed` with the reason from the engine's log.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Without the working directory on the module path: it may be anybody's repository.
-            "-P",
-            "-m",
-            "lmserver.engines.llama_child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
-            start_new_session=True,
-        )
+        process = await child.spawn("lmserver.engines.llama_child")
         log: deque[str] = deque(maxlen=LOG_LINES)
         drain = asyncio.create_task(_drain(process, log))
         try:
-            url = await asyncio.wait_for(_handshake(process, settings), LOAD_TIMEOUT)
+            url = await asyncio.wait_for(_handshake(process, settings), child.LOAD_TIMEOUT)
         except BaseException as error:
-            await _end(process)
+            await child.end(process)
             await drain
             if isinstance(error, (TimeoutError, OSError, msgspec.MsgspecError)):
-                raise ApiError(
-                    500,
-                    f"Could not load {Path(settings.path).name}: {_reason(process, log)}.",
-                    code=ErrorCode.MODEL_LOAD_FAILED,
-                    param="model",
-                ) from error
+                raise child.not_loaded(Path(settings.path).name, _reason(process, log)) from error
             raise
         return cls(process, drain, settings, url)
 
@@ -106,7 +82,7 @@ class LlamaProcess:
         """End the child."""
         self._is_closed = True
         await self._client.aclose()
-        await _end(self._process)
+        await child.end(self._process)
         await self._drain
 
     async def post(self, path: str, body: JsonObject) -> bytes:
@@ -150,24 +126,7 @@ class LlamaProcess:
 
     async def ended(self, what: str) -> ApiError:
         """Say how the child came to fail a request; `what` is what was seen of it."""
-        # A connection that breaks is often the first that is seen of a dying child.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 1.0)
-        code = self._process.returncode
-        if self._is_closed:
-            cause = "was unloaded while it answered"
-        elif code is None:
-            cause = what
-        elif code < 0:
-            cause = f"was ended by {signal.Signals(-code).name}"
-        else:
-            cause = f"exited with code {code}"
-        return ApiError(
-            500,
-            f"The engine that holds the model {cause}. The next request starts it anew, if need be.",
-            code=ErrorCode.ENGINE_FAILED,
-            kind="server_error",
-        )
+        return await child.failed(self._process, what, is_closed=self._is_closed)
 
 
 async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
@@ -189,14 +148,6 @@ async def _drain(process: asyncio.subprocess.Process, log: deque[str]) -> None:
         log.extend(lines)
         rest = rest[-MAX_LOG_LINE:]
     log.append(rest)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the child: it holds nothing worth saving, and a busy one would not hear a gentler word."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 def _reason(process: asyncio.subprocess.Process, log: deque[str]) -> str:

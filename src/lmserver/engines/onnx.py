@@ -1,5 +1,6 @@
 """One ONNX model as an engine: embeddings over ONNX Runtime, chat over its generator, both in a child process."""
 
+import asyncio
 import contextlib
 import importlib.util
 import json
@@ -31,7 +32,7 @@ from lmserver.engines.onnx_process import OnnxProcess
 from lmserver.engines.onnx_wire import Done, Embed, Generate, Read, Settings, Text, Vectors
 from lmserver.engines.reading import CallReader
 from lmserver.engines.template import call_opening, with_tools
-from lmserver.errors import ApiError, BadModelFile, cannot
+from lmserver.errors import ApiError, BadModelFile, cannot, unsupported
 from lmserver.onnx_models import Encoder, Generator, OnnxModel, read_folder
 from lmwire.errors import ErrorCode
 
@@ -66,7 +67,7 @@ class OnnxEngine:
                 "Install it with `pip install 'vtcode[onnx]'`, and start the server again."
             )
         try:
-            model = read_folder(folder)
+            model = await asyncio.to_thread(read_folder, folder)
         except BadModelFile as error:
             raise _not_loaded(f"Could not load {folder.name}: {error}.") from error
         settings = Settings(pipeline=model.pipeline, context_length=context_length, threads=threads)
@@ -131,7 +132,7 @@ class OnnxEngine:
     async def _chat(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
         names = {tool["function"]["name"] for tool in request.tools} if request.may_call else set[str]()
         if names and not call_opening(self._template):
-            raise _unsupported("tools", "this model has a way of its own to write calls, which is not known for ONNX")
+            raise unsupported("tools", "this model has a way of its own to write calls, which is not known for ONNX")
         reader = CallReader(names)
         async with contextlib.aclosing(self._generated(self._asking(request))) as pieces:
             async for piece in pieces:
@@ -240,19 +241,13 @@ def _refuse_unsupported(work: Work) -> None:
     }
     for name, is_asked in without_effect.items():
         if is_asked:
-            raise _unsupported(name, "ONNX Runtime's generator does not have it; a GGUF model does")
-    if sampling.repeat_penalty is not None and sampling.repeat_penalty <= 0:
-        raise _unsupported("repeat_penalty", "ONNX Runtime's generator needs one above 0")
-
-
-def _unsupported(name: str, why: str) -> ApiError:
-    return ApiError(400, f"{name}: {why}.", code=ErrorCode.UNSUPPORTED_PARAMETER, param=name)
+            raise unsupported(name, "ONNX Runtime's generator does not have it; a GGUF model does")
 
 
 def _plain(index: int, message: JsonObject) -> JsonObject:
     """Give a message as the template renderer takes it: text only, and the arguments of calls as objects."""
     if not isinstance(message["content"], str):
-        raise _unsupported(f"messages[{index}].content", "this model does not see images")
+        raise unsupported(f"messages[{index}].content", "this model does not see images")
     asked = [
         call | {"function": call["function"] | {"arguments": msgspec.json.decode(call["function"]["arguments"])}}
         for call in message.get("tool_calls", [])
@@ -267,7 +262,7 @@ def _assignments(variables: JsonObject) -> str:
     """Write variables into the template, since the renderer takes none."""
     for name, value in variables.items():
         if not (_NAME.fullmatch(name) and isinstance(value, (str, int, float, bool))):
-            raise _unsupported("chat_template_kwargs", f"{name[:64]!r} is not a name with a plain value")
+            raise unsupported("chat_template_kwargs", f"{name[:64]!r} is not a name with a plain value")
     return "".join(f"{{%- set {name} = {json.dumps(value)} -%}}" for name, value in variables.items())
 
 

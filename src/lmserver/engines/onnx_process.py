@@ -2,20 +2,16 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
+from lmserver.engines import child
 from lmserver.engines.onnx_wire import Answer, Ask, Cancel, Done, Read, Ready, Refused, Settings, Text, Vectors
 from lmserver.errors import ApiError
 from lmwire.errors import ErrorCode
 
-LOAD_TIMEOUT = 600.0
-"""Seconds until a load is given up."""
 MAX_LINE = 64 << 20
 """Bytes of one answer: the vectors of one request, by far."""
 LOG_BYTES = 16 << 10
@@ -30,6 +26,7 @@ class OnnxProcess:
         self._tasks = (drain, asyncio.create_task(self._receive()))
         self._answers: dict[int, asyncio.Queue[Answer | None]] = {}
         self._last = 0
+        self._is_closed = False
 
     @classmethod
     async def start(cls, settings: Settings, name: str) -> "OnnxProcess":
@@ -38,34 +35,24 @@ class OnnxProcess:
         Raises:
             ApiError: 500 `model_load_failed` with the reason.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Without the working directory on the module path: it may be anybody's repository.
-            "-P",
-            "-m",
-            "lmserver.engines.onnx_child",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAX_LINE,
-            # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
-            start_new_session=True,
-        )
+        process = await child.spawn("lmserver.engines.onnx_child", longest_line=MAX_LINE)
         log = deque[bytes](maxlen=LOG_BYTES >> 10)
         drain = asyncio.create_task(_drain(process, log))
         try:
-            error = await asyncio.wait_for(_handshake(process, settings), LOAD_TIMEOUT)
+            error = await asyncio.wait_for(_handshake(process, settings), child.LOAD_TIMEOUT)
         except BaseException as broken:
-            await _end(process)
+            await child.end(process)
             await drain
             if not isinstance(broken, (TimeoutError, OSError, ValueError, msgspec.MsgspecError)):
                 raise
             lines = b"".join(log).decode(errors="replace").strip().splitlines()
-            raise _not_loaded(name, lines[-1] if lines else _how_ended(process)) from broken
+            raise child.not_loaded(
+                name, lines[-1] if lines else child.how_ended(process, "stopped answering")
+            ) from broken
         if error:
-            await _end(process)
+            await child.end(process)
             await drain
-            raise _not_loaded(name, error)
+            raise child.not_loaded(name, error)
         return cls(process, drain)
 
     @property
@@ -80,7 +67,8 @@ class OnnxProcess:
 
     async def close(self) -> None:
         """End the child."""
-        await _end(self._process)
+        self._is_closed = True
+        await child.end(self._process)
         await asyncio.gather(*self._tasks)
 
     async def ask(self, make: Callable[[int], Ask]) -> AsyncGenerator[Read | Text | Done | Vectors]:
@@ -97,6 +85,8 @@ class OnnxProcess:
         answers = self._answers[number] = asyncio.Queue()
         is_done = False
         try:
+            if self._tasks[1].done():
+                raise await self._ended()
             await self._send(make(number))
             while not is_done:
                 answer = await answers.get()
@@ -132,19 +122,12 @@ class OnnxProcess:
                     answers.put_nowait(answer)
         # A line beyond all bounds, or one that is no answer: nothing after it can be trusted.
         except (ValueError, msgspec.MsgspecError):
-            await _end(self._process)
+            await child.end(self._process)
         for answers in self._answers.values():
             answers.put_nowait(None)
 
     async def _ended(self) -> ApiError:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 1.0)
-        return ApiError(
-            500,
-            f"The engine that holds the model {_how_ended(self._process)}. The next request starts it anew.",
-            code=ErrorCode.ENGINE_FAILED,
-            kind="server_error",
-        )
+        return await child.failed(self._process, "stopped answering", is_closed=self._is_closed)
 
 
 def _translated(refused: Refused) -> ApiError:
@@ -156,22 +139,6 @@ def _translated(refused: Refused) -> ApiError:
         case "engine":
             message = f"The engine failed: {refused.message}"
             return ApiError(500, message, code=ErrorCode.ENGINE_FAILED, kind="server_error")
-
-
-def _not_loaded(name: str, why: str) -> ApiError:
-    return ApiError(
-        500,
-        f"Could not load {name}: {why.rstrip('. ')}.",
-        code=ErrorCode.MODEL_LOAD_FAILED,
-        param="model",
-    )
-
-
-def _how_ended(process: asyncio.subprocess.Process) -> str:
-    code = process.returncode
-    if code is None:
-        return "stopped answering"
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
 
 
 async def _handshake(process: asyncio.subprocess.Process, settings: Settings) -> str:
@@ -186,11 +153,3 @@ async def _drain(process: asyncio.subprocess.Process, log: deque[bytes]) -> None
     assert process.stderr is not None
     while chunk := await process.stderr.read(1024):
         log.append(chunk)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the child: it holds nothing worth saving, and a busy one would not hear a gentler word."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from lmserver.engines import Sampling
-from lmserver.errors import ApiError
-from lmwire.errors import ErrorCode
+from lmserver.errors import invalid, unsupported
 from lmwire.sampling import SamplingRequest
 
 log = logging.getLogger("lmstudio")
@@ -20,16 +19,6 @@ _SEEDS = 0xFFFFFFFF
 """The engine's seeds have 32 bits; folding keeps equal seeds equal. The highest means a random one."""
 
 _CONSTRAINTS = "json_schema guided_json guided_regex guided_choice guided_grammar structured_outputs".split()
-
-
-def invalid(param: str, why: str) -> ApiError:
-    """Make the error for a value that cannot be meant."""
-    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
-
-
-def unsupported(param: str, why: str) -> ApiError:
-    """Make the error for a parameter that would have no effect here."""
-    return ApiError(400, f"{param}: {why}.", code=ErrorCode.UNSUPPORTED_PARAMETER, param=param)
 
 
 def refuse_unsupported(asked: SamplingRequest) -> None:

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from urllib.parse import quote
+from collections.abc import AsyncGenerator
 
 import msgspec
 from msgspec import UNSET
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from lmserver.engines import (
     CallPiece,
@@ -24,36 +23,33 @@ from lmserver.engines import (
     TextPiece,
 )
 from lmserver.errors import ApiError
-from lmserver.guard import decode
+from lmserver.guard import parse
 from lmserver.routes import Endpoint
 from lmserver.routes.asked import seeds
-from lmserver.routes.chat_request import generation
+from lmserver.routes.chat_request import checked_after, generation
 from lmserver.routes.choices import Numbered, run_choices, total
-from lmserver.routes.work import Job, waiting, while_connected
+from lmserver.routes.work import EventStream, Job, waiting, while_connected
 from lmserver.service import Service
 from lmwire import chat, sse
 from lmwire.errors import ErrorBody
 
 FINGERPRINT = "vtcode"
 
-CHECKED_AFTER = "x-schema-checked-after"
-"""The header that names the keywords which no grammar enforces: the finished reply is held to them."""
-
 
 async def chat_completions(request: Request) -> Response:
     """Answer a conversation."""
     service: Service = request.app.state.service
-    asked = decode(await request.body(), chat.ChatRequest)
+    asked = await parse(request, chat.ChatRequest)
     # A large schema takes a while to check, and others are waiting.
     work = await asyncio.to_thread(generation, asked, service.settings.output_limit)
     job = Job(request, asked.model, ttl=asked.ttl)
     reply = _Reply(asked, job)
     pieces = run_choices(job, _choices(work, asked))
-    headers = _headers(work)
+    headers = checked_after(work)
     if asked.stream:
         # The first piece is awaited before the status is sent, so that a refusal is a status and not an event.
         first = await while_connected(request, anext(pieces))
-        return StreamingResponse(_events(first, pieces, reply), headers=headers, media_type="text/event-stream")
+        return EventStream(_events(first, pieces, reply), pieces, headers)
     whole = await while_connected(request, _collect(pieces, reply))
     return Response(msgspec.json.encode(whole), headers=headers, media_type="application/json")
 
@@ -61,13 +57,6 @@ async def chat_completions(request: Request) -> Response:
 def _choices(work: GenerationRequest, asked: chat.ChatRequest) -> list[GenerationRequest]:
     replace = msgspec.structs.replace
     return [replace(work, sampling=replace(work.sampling, seed=seed)) for seed in seeds(asked, asked.n or 1)]
-
-
-def _headers(work: GenerationRequest) -> dict[str, str]:
-    if work.constraint is None or not work.constraint.checked_after:
-        return {}
-    # Pointers hold whatever names the client's schema has.
-    return {CHECKED_AFTER: ", ".join(quote(each, safe=" #/$") for each in work.constraint.checked_after)[:4096]}
 
 
 class _Reply:
@@ -124,19 +113,17 @@ def _logprob(token: GeneratedToken) -> chat.TokenLogprob:
 # Streamed -----------------------------------------------------------------------------------------------
 
 
-async def _events(first: Numbered, rest: AsyncGenerator[Numbered], reply: _Reply) -> AsyncIterator[bytes]:
-    """Write the stream; closing it (the client left) closes the engine's, which cancels the work."""
+async def _events(first: Numbered, rest: AsyncGenerator[Numbered], reply: _Reply) -> AsyncGenerator[bytes]:
     usages: dict[int, chat.Usage] = {}
     try:
-        async with contextlib.aclosing(rest):
-            for index in range(reply.choices):
-                yield reply.chunk(chat.Delta(role="assistant", content=""), index=index)
-            yield _event(*first, reply)
-            # No stream begins with its end, so the first piece has no usage.
-            async for index, piece in rest:
-                if isinstance(piece, Finished):
-                    usages[index] = piece.usage
-                yield _event(index, piece, reply)
+        for index in range(reply.choices):
+            yield reply.chunk(chat.Delta(role="assistant", content=""), index=index)
+        yield _event(*first, reply)
+        # No stream begins with its end, so the first piece has no usage.
+        async for index, piece in rest:
+            if isinstance(piece, Finished):
+                usages[index] = piece.usage
+            yield _event(index, piece, reply)
     except ApiError as error:
         # The status is gone already: an error event, and no [DONE], is how a stream says that it failed.
         yield sse.event(ErrorBody(error.body))

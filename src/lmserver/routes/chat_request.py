@@ -1,13 +1,18 @@
 """A Chat Completions request → what an engine is asked, or a refusal that names the parameter."""
 
+from urllib.parse import quote
+
 import msgspec
 
 from lmserver import calls, schema
 from lmserver.engines import Constraint, ForcedCall, GenerationRequest, JsonObject, JsonReply
-from lmserver.errors import ApiError
-from lmserver.routes.asked import invalid, log, refuse_unsupported, sampling_of, unsupported
+from lmserver.errors import ApiError, invalid, unsupported
+from lmserver.routes.asked import log, refuse_unsupported, sampling_of
 from lmwire import chat
 from lmwire.errors import ErrorCode
+
+CHECKED_AFTER = "x-schema-checked-after"
+"""The header that names the keywords which no grammar enforces: the finished reply is held to them."""
 
 _EFFORTS = {"none": "none", "minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high"}
 """What OpenAI documents → what chat templates know."""
@@ -95,6 +100,14 @@ def _thinking(asked: chat.ChatRequest) -> JsonObject:
     if given.enable_thinking is not None:
         variables["enable_thinking"] = given.enable_thinking
     return variables
+
+
+def checked_after(work: GenerationRequest) -> dict[str, str]:
+    """Give the header that tells what of a promise no grammar enforces, if there is anything."""
+    if work.constraint is None or not work.constraint.checked_after:
+        return {}
+    # Pointers hold whatever names the client's schema has.
+    return {CHECKED_AFTER: ", ".join(quote(each, safe=" #/$") for each in work.constraint.checked_after)[:4096]}
 
 
 # Tools and constraints ----------------------------------------------------------------------------------

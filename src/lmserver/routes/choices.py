@@ -14,8 +14,13 @@ _PIECES_AHEAD = 64
 Numbered = tuple[int, Piece]
 
 
-async def run_choices(job: Job, works: Sequence[Work]) -> AsyncGenerator[Numbered]:
+async def run_choices(job: Job, works: Sequence[Work], prompts: int = 1) -> AsyncGenerator[Numbered]:
     """Run all `works`; closing the iterator ends them all.
+
+    Args:
+        job: the request's use of the model.
+        works: all choices of the first prompt, then of the next.
+        prompts: how many prompts there are.
 
     Raises:
         ApiError: what `Job.run` raises for the first that fails; the others are ended.
@@ -26,7 +31,9 @@ async def run_choices(job: Job, works: Sequence[Work]) -> AsyncGenerator[Numbere
                 yield 0, piece
         return
     queue: asyncio.Queue[Numbered | BaseException] = asyncio.Queue(_PIECES_AHEAD)
-    tasks = [asyncio.create_task(_feed(job, index, work, queue)) for index, work in enumerate(works)]
+    each = len(works) // prompts
+    pieces = [job.run(work, is_first=index % each == 0) for index, work in enumerate(works)]
+    tasks = [asyncio.create_task(_feed(index, source, queue)) for index, source in enumerate(pieces)]
     try:
         running = len(tasks)
         while running:
@@ -41,10 +48,10 @@ async def run_choices(job: Job, works: Sequence[Work]) -> AsyncGenerator[Numbere
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _feed(job: Job, index: int, work: Work, queue: asyncio.Queue[Numbered | BaseException]) -> None:
+async def _feed(index: int, source: AsyncGenerator[Piece], queue: asyncio.Queue[Numbered | BaseException]) -> None:
     try:
-        async with contextlib.aclosing(job.run(work)) as pieces:
-            async for piece in pieces:
+        async with contextlib.aclosing(source):
+            async for piece in source:
                 await queue.put((index, piece))
     except Exception as error:
         await queue.put(error)

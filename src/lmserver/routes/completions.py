@@ -3,13 +3,13 @@
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Literal, cast
 
 import msgspec
 from msgspec import UNSET
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from lmserver.engines import (
     CallPiece,
@@ -22,13 +22,13 @@ from lmserver.engines import (
     ReasoningPiece,
     TextPiece,
 )
-from lmserver.errors import ApiError
-from lmserver.guard import decode
+from lmserver.errors import ApiError, invalid, unsupported
+from lmserver.guard import parse
 from lmserver.routes import Endpoint
-from lmserver.routes.asked import invalid, refuse_unsupported, sampling_of, seeds, unsupported
+from lmserver.routes.asked import refuse_unsupported, sampling_of, seeds
 from lmserver.routes.chat import FINGERPRINT
 from lmserver.routes.choices import Numbered, run_choices, total
-from lmserver.routes.work import Job, waiting, while_connected
+from lmserver.routes.work import EventStream, Job, waiting, while_connected
 from lmserver.service import Service
 from lmwire import completions, sse
 from lmwire.chat import Usage
@@ -46,14 +46,14 @@ Prompt = str | list[int]
 async def text_completions(request: Request) -> Response:
     """Continue one prompt or several."""
     service: Service = request.app.state.service
-    asked = decode(await request.body(), completions.CompletionRequest)
+    asked = await parse(request, completions.CompletionRequest)
     works = translate(asked, service.settings.output_limit)
     job = Job(request, asked.model, ttl=asked.ttl)
     reply = _Reply(asked, job, len(works))
-    pieces = run_choices(job, works)
+    pieces = run_choices(job, works, len(works) // (asked.n or 1))
     if asked.stream:
         first = await while_connected(request, anext(pieces))
-        return StreamingResponse(_events(first, pieces, reply), media_type="text/event-stream")
+        return EventStream(_events(first, pieces, reply), pieces)
     whole = await while_connected(request, _collect(pieces, reply))
     return Response(msgspec.json.encode(whole), media_type="application/json")
 
@@ -182,12 +182,11 @@ def _joined(a: completions.Logprobs | None, b: completions.Logprobs | None) -> c
     )
 
 
-async def _events(first: Numbered, rest: AsyncGenerator[Numbered], reply: _Reply) -> AsyncIterator[bytes]:
+async def _events(first: Numbered, rest: AsyncGenerator[Numbered], reply: _Reply) -> AsyncGenerator[bytes]:
     try:
-        async with contextlib.aclosing(rest):
-            yield _event(*first, reply)
-            async for index, piece in rest:
-                yield _event(index, piece, reply)
+        yield _event(*first, reply)
+        async for index, piece in rest:
+            yield _event(index, piece, reply)
     except ApiError as error:
         # As in Chat Completions: an error event, and no [DONE].
         yield sse.event(ErrorBody(error.body))

@@ -8,12 +8,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lmserver.errors import ApiError
-from lmserver.guard import decode
+from lmserver.errors import invalid, unsupported
+from lmserver.guard import parse
 from lmserver.routes import Endpoint
 from lmserver.routes.work import Job, while_connected
 from lmwire.embeddings import MAX_INPUTS, Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, Input
-from lmwire.errors import ErrorCode
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ SHORTENABLE = ("nomic-embed-text-v1.5", "mxbai-embed-large", "embeddinggemma", "
 
 async def embeddings(request: Request) -> Response:
     """Turn inputs into vectors, in their order."""
-    asked = decode(await request.body(), EmbeddingRequest)
+    asked = await parse(request, EmbeddingRequest)
     inputs = inputs_of(asked.input)
     job = Job(request, asked.model, ttl=asked.ttl)
     embedded = await while_connected(request, job.embed(inputs))
@@ -54,10 +53,10 @@ def inputs_of(given: str | list[Input]) -> list[str] | list[list[int]]:
     if isinstance(given[0], int):
         return [_all_of(int, given, "a token id")]
     if len(given) > MAX_INPUTS:
-        raise _invalid("input", f"it has {len(given):,} members, and {MAX_INPUTS:,} are taken in one request")
+        raise invalid("input", f"it has {len(given):,} members, and {MAX_INPUTS:,} are taken in one request")
     for index, each in enumerate(given):
         if each in ("", []):
-            raise _invalid(f"input[{index}]", "it is empty, and nothing has no meaning")
+            raise invalid(f"input[{index}]", "it is empty, and nothing has no meaning")
     if isinstance(given[0], str):
         return _all_of(str, given, "a text")
     return _all_of(list, given, "a list of token ids")
@@ -66,7 +65,7 @@ def inputs_of(given: str | list[Input]) -> list[str] | list[list[int]]:
 def _all_of(kind: type[T], given: list[Input], what: str) -> list[T]:
     for index, each in enumerate(given):
         if not isinstance(each, kind):
-            raise _invalid(f"input[{index}]", f"expected {what}, as input[0] is; one request takes one kind")
+            raise invalid(f"input[{index}]", f"expected {what}, as input[0] is; one request takes one kind")
     return cast(list[T], given)
 
 
@@ -85,18 +84,10 @@ def _check_dimensions(asked: int, own: int, model: str) -> None:
     if asked == own:
         return
     if not any(name in model.lower() for name in SHORTENABLE):
-        raise ApiError(
-            400,
-            f"dimensions: {model} was not trained for shorter vectors; leave it out, or ask for {own}.",
-            code=ErrorCode.UNSUPPORTED_PARAMETER,
-            param="dimensions",
-        )
+        why = f"{model} was not trained for shorter vectors; leave it out, or ask for {own}"
+        raise unsupported("dimensions", why)
     if asked > own:
-        raise _invalid("dimensions", f"the vectors of {model} have {own} numbers")
-
-
-def _invalid(param: str, why: str) -> ApiError:
-    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
+        raise invalid("dimensions", f"the vectors of {model} have {own} numbers")
 
 
 ENDPOINTS = (Endpoint("POST", "/v1/embeddings", "embeddings", embeddings, EmbeddingRequest, EmbeddingList),)

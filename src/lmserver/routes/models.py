@@ -4,8 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lmserver.errors import ApiError
 from lmserver.routes import Endpoint
 from lmserver.service import Service
+from lmwire.errors import ErrorCode
 from lmwire.models import ModelCard, ModelList
 
 
@@ -18,7 +20,11 @@ async def list_models(request: Request) -> Response:
 async def show_model(request: Request) -> Response:
     """Describe one model, by any of its names."""
     service: Service = request.app.state.service
-    return _json(service.card(request.path_params["name"]))
+    name: str = request.path_params["name"]
+    if not name:
+        message = "GET /v1/models/: a model's id is missing. Leave out the last slash to list the models."
+        raise ApiError(404, message, code=ErrorCode.NOT_FOUND)
+    return _json(service.card(name))
 
 
 def _json(value: msgspec.Struct) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from lmserver import __version__
 from lmserver.catalog import Model
 from lmserver.errors import ApiError
-from lmserver.guard import decode
+from lmserver.guard import parse
 from lmserver.pool import Resident
 from lmserver.routes import Endpoint
 from lmserver.routes.work import while_connected
@@ -53,7 +53,7 @@ async def list_v1(request: Request) -> Response:
 async def load(request: Request) -> Response:
     """Load a model before its first request."""
     service: Service = request.app.state.service
-    asked = decode(await request.body(), native.LoadRequest)
+    asked = await parse(request, native.LoadRequest)
     kind = "embedding" if service.card(asked.model).type == "embeddings" else "llm"
     started = time.monotonic()
     # A client that leaves does not end the load: it will be back, and others may wait too.
@@ -71,7 +71,7 @@ async def load(request: Request) -> Response:
 async def unload(request: Request) -> Response:
     """End a loaded model."""
     service: Service = request.app.state.service
-    asked = decode(await request.body(), native.UnloadRequest)
+    asked = await parse(request, native.UnloadRequest)
     return _json(native.UnloadReply(instance_id=await service.unload(asked.instance_id, is_forced=asked.force)))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -11,12 +11,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from lmserver.engines import Finished, Loading, Piece, Progress
-from lmserver.errors import ApiError
-from lmserver.guard import decode
+from lmserver.errors import ApiError, invalid, unsupported
+from lmserver.guard import parse
 from lmserver.journal import record_of
 from lmserver.response_store import MAX_CONVERSATION, MAX_HOPS, ConversationTooLong, MissingLink
 from lmserver.routes import Endpoint
-from lmserver.routes.responses_items import check_calls, invalid, read_input
+from lmserver.routes.chat_request import checked_after
+from lmserver.routes.responses_items import check_calls, read_input
 from lmserver.routes.responses_request import begun, check, read_tools, work_of
 from lmserver.routes.responses_running import Desk, Run, desk_of, items_of, not_found, reading
 from lmserver.routes.responses_stream import Writer
@@ -45,7 +46,7 @@ async def create(request: Request) -> Response:
     A response whose client leaves before its end is not stored.
     """
     service: Service = request.app.state.service
-    asked = decode(await request.body(), wire.ResponsesRequest)
+    asked = await parse(request, wire.ResponsesRequest)
     check(asked)
     plan = read_tools(asked)
     desk, owner = desk_of(request), record_of(request).client
@@ -54,12 +55,13 @@ async def create(request: Request) -> Response:
     check_calls(before, given)
     conversation = [*before, *given]
     # Checked even where only the model is to be loaded: what is wrong does not wait for the first word.
-    work = work_of(asked, plan, conversation, service.settings.output_limit)
+    work = await asyncio.to_thread(work_of, asked, plan, conversation, service.settings.output_limit)
+    headers = checked_after(work)
     job = Job(request, asked.model, ttl=asked.ttl)
     source = job.run(work) if work.messages else _load(request, job, asked)
     run = Run(owner, Writer(begun(asked, plan)), given)
     if not asked.stream:
-        return await while_connected(request, _whole(desk, run, job, source))
+        return _json(await while_connected(request, _whole(desk, run, job, source)), headers)
     desk.add(run)
     try:
         # The first piece is awaited before the status is sent, so that a refusal is a status and not an event.
@@ -67,7 +69,7 @@ async def create(request: Request) -> Response:
     except BaseException:
         await desk.drop(run)
         raise
-    return _Stream(desk, run, run.writer.begin(job.model), first)
+    return _Stream(desk, run, run.writer.begin(job.model), first, headers)
 
 
 async def _before(desk: Desk, owner: str, previous: str | None) -> list[Item]:
@@ -110,14 +112,16 @@ async def _resolve(
 ) -> list[Item]:
     """Put the items that are meant in the place of references."""
     resolved: list[Item] = []
+    known = {each.id: each for each in before}
     for index, item in enumerate(given):
         if not isinstance(item, items.ItemReferenceParam):
             resolved.append(item)
+            known[item.id] = item
             continue
-        known = {each.id: each for each in (*before, *resolved)}
         if item.id not in known and (holder := await reading(desk.store.holding(owner, item.id))):
             output = msgspec.json.decode(holder.response, type=_Output).output
-            known |= {each.id: each for each in (*items_of(holder.input), *output)}
+            for each in (*items_of(holder.input), *output):
+                known.setdefault(each.id, each)
         if item.id not in known:
             raise ApiError(
                 404,
@@ -165,8 +169,8 @@ async def _fold(run: Run, first: Piece | None) -> AsyncGenerator[list[Event] | L
         piece = await run.next()
 
 
-async def _whole(desk: Desk, run: Run, job: Job, source: AsyncGenerator[Piece]) -> Response:
-    """Answer with one body: the answer that is not streamed is the same stream, collected."""
+async def _whole(desk: Desk, run: Run, job: Job, source: AsyncGenerator[Piece]) -> wire.Response:
+    """Give the finished response: the answer that is not streamed is the same stream, collected."""
     desk.add(run)
     try:
         first = await _first(run, source)
@@ -174,7 +178,7 @@ async def _whole(desk: Desk, run: Run, job: Job, source: AsyncGenerator[Piece]) 
         async for _ in _fold(run, first):
             pass
         await desk.keep(run)
-        return _json(run.writer.response)
+        return run.writer.response
     finally:
         await desk.drop(run)
 
@@ -182,8 +186,10 @@ async def _whole(desk: Desk, run: Run, job: Job, source: AsyncGenerator[Piece]) 
 class _Stream(StreamingResponse):
     """A response as events, whose work ends with the connection, even if no event was ever asked for."""
 
-    def __init__(self, desk: Desk, run: Run, begun: list[Event], first: Piece | None) -> None:
-        super().__init__(_encoded(desk, run, begun, first), media_type="text/event-stream")
+    def __init__(
+        self, desk: Desk, run: Run, begun: list[Event], first: Piece | None, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(_encoded(desk, run, begun, first), headers=headers, media_type="text/event-stream")
         self._desk = desk
         self._run = run
 
@@ -218,8 +224,8 @@ def _encode(told: Sequence[Event]) -> bytes:
     return b"".join(sse.event(event, name_of(event)) for event in told)
 
 
-def _json(value: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+def _json(value: msgspec.Struct, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), headers=headers, media_type="application/json")
 
 
 # What was answered before -------------------------------------------------------------------------------
@@ -229,12 +235,8 @@ async def retrieve(request: Request) -> Response:
     """Give a response, finished or not."""
     for name in ("stream", "starting_after"):
         if request.query_params.get(name, "false").lower() not in {"false", "0", ""}:
-            raise ApiError(
-                400,
-                f"{name}: A response is streamed only while it is made; leave `{name}` out to get it whole.",
-                code=ErrorCode.UNSUPPORTED_PARAMETER,
-                param=name,
-            )
+            why = f"A response is streamed only while it is made; leave `{name}` out to get it whole"
+            raise unsupported(name, why)
     response, _ = await desk_of(request).read(record_of(request).client, _name(request))
     return _json(response)
 

@@ -6,10 +6,9 @@ from typing import Any, TypeVar, assert_never
 
 import msgspec
 
-from lmserver.errors import ApiError
+from lmserver.errors import invalid
 from lmwire import chat
 from lmwire import response_items as items
-from lmwire.errors import ErrorCode
 from lmwire.response_items import Item, JsonObject
 
 T = TypeVar("T")
@@ -20,11 +19,6 @@ _KNOWN = "message, function_call, function_call_output, reasoning, item_referenc
 def new_id(prefix: str) -> str:
     """Make up an id: "resp", "msg", "fc" or "rs", and 48 hexadecimal digits."""
     return f"{prefix}_{secrets.token_hex(24)}"
-
-
-def invalid(param: str, why: str) -> ApiError:
-    """Make the 400 for a member that is wrong."""
-    return ApiError(400, f"{param}: {why}.", code=ErrorCode.INVALID_VALUE, param=param)
 
 
 def convert(raw: Any, kind: type[T], where: str) -> T:

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import UNSET
 
 from lmserver.engines import GenerationRequest
-from lmserver.errors import ApiError
-from lmserver.routes.chat import generation
-from lmserver.routes.responses_items import convert, invalid, messages, new_id
+from lmserver.errors import ApiError, invalid, unsupported
+from lmserver.routes.chat_request import generation
+from lmserver.routes.responses_items import convert, messages, new_id
 from lmwire import chat
 from lmwire import responses as wire
 from lmwire.errors import ErrorCode
@@ -41,21 +41,17 @@ _WITHOUT_EFFECT = frozenset(
 def check(asked: wire.ResponsesRequest) -> None:
     """Refuse what cannot have its effect. Raises `ApiError` 400 that names the parameter."""
     if asked.background:
-        raise _unsupported("background", "Responses are made while the client waits; use `stream` to see them grow")
+        raise unsupported("background", "Responses are made while the client waits; use `stream` to see them grow")
     if asked.conversation is not None:
-        raise _unsupported("conversation", "Conversations are not kept; go on from `previous_response_id`")
+        raise unsupported("conversation", "Conversations are not kept; go on from `previous_response_id`")
     if asked.prompt is not None:
-        raise _unsupported("prompt", "Prompt templates are not kept; send `instructions` and `input`")
+        raise unsupported("prompt", "Prompt templates are not kept; send `instructions` and `input`")
     if asked.truncation == "auto":
-        raise _unsupported("truncation", "Nothing is left out of a conversation here; shorten it, or say `disabled`")
+        raise unsupported("truncation", "Nothing is left out of a conversation here; shorten it, or say `disabled`")
     for index, name in enumerate(asked.include or []):
         if name != LOGPROBS and name not in _WITHOUT_EFFECT:
             known = ", ".join(sorted({LOGPROBS, *_WITHOUT_EFFECT}))
             raise invalid(f"include[{index}]", f"{name[:80]!r} is not known; known are {known}")
-
-
-def _unsupported(name: str, why: str) -> ApiError:
-    return ApiError(400, f"{name}: {why}.", code=ErrorCode.UNSUPPORTED_PARAMETER, param=name)
 
 
 # Request → engine ---------------------------------------------------------------------------------------

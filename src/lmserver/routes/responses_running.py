@@ -143,7 +143,7 @@ def desk_of(request: Request) -> Desk:
     state = request.app.state
     if not hasattr(state, "responses"):
         service: Service = state.service
-        state.responses = Desk(ResponseStore(service.settings.state / "responses.sqlite3"))
+        state.responses = Desk(service.responses)
     return state.responses
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import TypeVar
 
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lmserver.engines import (
     CallPiece,
@@ -51,8 +53,12 @@ class Job:
         self.model = name
         """What the reply calls the model: its id, once the first piece has come."""
 
-    async def run(self, work: Work) -> AsyncGenerator[Piece]:
+    async def run(self, work: Work, *, is_first: bool = True) -> AsyncGenerator[Piece]:
         """Stream the engine's pieces; closing the iterator frees the engine.
+
+        Args:
+            work: what the engine is asked.
+            is_first: whether this is the first choice of its prompt, with which the journal counts the prompt.
 
         Raises:
             ApiError: what `Service.lease` and the engine raise, and 400 for a prompt beyond the context.
@@ -71,7 +77,7 @@ class Job:
                     if isinstance(piece, (TextPiece, ReasoningPiece, CallPiece)):
                         self._record.first_piece()
                     elif isinstance(piece, Finished):
-                        self._record.spent(piece.usage)
+                        self._record.spent(piece.usage, is_first=is_first)
                     yield piece
 
     async def _while_loading(self, entering: asyncio.Future[Engine]) -> AsyncGenerator[Loading]:
@@ -104,12 +110,15 @@ class Job:
 
     @contextlib.asynccontextmanager
     async def _lease(self, kind: Kind) -> AsyncGenerator[Engine]:
-        async with self._service.lease(self._name, kind=kind, ttl=self._ttl, client=self._record.client) as (
-            model,
-            engine,
-        ):
-            self.model = self._record.model = model
-            yield engine
+        leased = self._service.lease(self._name, kind=kind, ttl=self._ttl, client=self._record.client)
+        try:
+            async with leased as (model, engine):
+                self.model = self._record.model = model
+                yield engine
+        except ApiError as error:
+            # In a stream that has begun, no answer with this status tells the log.
+            self._record.failed(error.body)
+            raise
 
 
 def _check_fits(work: Work, engine: Engine) -> None:
@@ -137,6 +146,28 @@ def waiting(piece: Loading | Progress) -> bytes:
             return sse.comment(f"loading the model, {seconds:.0f} s so far")
         case Progress(total=total, cached=cached, processed=processed):
             return sse.comment(f"prompt {processed}/{total} tokens, {cached} cached")
+
+
+class EventStream(StreamingResponse):
+    """A stream of events whose work ends with the connection, even where no event was ever asked for."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes],
+        work: AsyncGenerator[object],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the events, and the work that they tell of."""
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._events = events
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._events.aclose()
+            await self._work.aclose()
 
 
 # The client leaves --------------------------------------------------------------------------------------
