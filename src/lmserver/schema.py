@@ -32,6 +32,9 @@ MAX_UNFOLDED = 200_000
 """JSON values when every reference is replaced by what it means: two references to a definition that holds two
 to the next one, and so on, would take a validator years."""
 
+MAX_PROPERTIES = 1000
+"""Properties of one object: the compiler's time grows with their square, and 5,000 took it a quarter of a minute."""
+
 MAX_COUNT = 4096
 """What `minItems` and the like may say: the engine's compiler unrolls them, and stands still for minutes."""
 
@@ -191,6 +194,8 @@ def _unfolded(schema: JsonObject) -> int:
 
 def _check_satisfiable(node: JsonObject, pointer: str, where: str) -> None:
     """Refuse what no value satisfies, since it would end in a failed reply, and counts without measure."""
+    if len(members_of(node.get("properties")) or ()) > MAX_PROPERTIES:
+        raise _refusal(where, pointer, "properties", f"has more than {MAX_PROPERTIES:,} members")
     for kind, most in (("Items", MAX_COUNT), ("Properties", MAX_COUNT), ("Length", MAX_LENGTH)):
         for keyword in (f"min{kind}", f"max{kind}"):
             if isinstance(count := node.get(keyword), (int, float)) and count > most:

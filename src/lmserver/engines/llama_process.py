@@ -1,6 +1,7 @@
 """The child process of one GGUF model: started, asked over loopback, and ended with all it holds."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
