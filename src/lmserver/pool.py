@@ -149,8 +149,8 @@ class Pool:
                 self._changed.set()
         raise ApiError(
             500,
-            f"The engine of {wanted.id} ended each of the {MOST_LOADS} times that it was started for this request; the "
-            "server's log says how.",
+            f"The engine of {wanted.id} ended each of the {MOST_LOADS} times that it was started for this request. "
+            "The server's log says how.",
             code=ErrorCode.ENGINE_FAILED,
             kind="server_error",
         )
