@@ -62,7 +62,7 @@ def ignored_keywords(schema: JsonObject) -> list[str]:
     return sorted(set(found))
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def pattern_fault(pattern: str) -> str | None:
     """Say why a `pattern` cannot be enforced, or None when it can."""
     try:
@@ -91,7 +91,7 @@ class Follower:
         return self._matcher.try_consume_tokens(raw) == len(raw)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def _matcher(pattern: str) -> LLMatcher:
     return LLMatcher(_bytes(), of(value({"type": "string", "pattern": pattern})), log_level=0, limits=_LIMITS)
 

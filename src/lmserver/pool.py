@@ -19,6 +19,9 @@ from lmwire.errors import ErrorCode
 Loader = Callable[[int], Awaitable[Engine]]
 """Starts an engine within so many bytes of memory; raises `ApiError` when it cannot."""
 
+MOST_LOADS = 3
+"""Times that a model is loaded for one request, whose engine ends before the request's turn comes."""
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A model as a request needs it: what to load if it is not there."""
@@ -130,7 +133,7 @@ class Pool:
         Raises:
             ApiError: what the load raises, and 429 when too many wait.
         """
-        while True:
+        for _ in range(MOST_LOADS):
             resident = self._present(wanted) or self._begin(wanted)
             if ttl is not None and resident.ttl is not None:
                 resident.ttl = ttl
@@ -144,6 +147,13 @@ class Pool:
             finally:
                 resident.last_used = time.monotonic()
                 self._changed.set()
+        raise ApiError(
+            500,
+            f"The engine of {wanted.id} ended each of the {MOST_LOADS} times that it was started for this request. "
+            "The server's log says how.",
+            code=ErrorCode.ENGINE_FAILED,
+            kind="server_error",
+        )
 
     async def load(self, wanted: Wanted, *, is_exact: bool) -> Resident:
         """Load a model before anybody asks, and keep it as long as `wanted` says.

@@ -429,3 +429,20 @@ def test_a_batch_is_small_enough_for_others_to_go_on(tmp_path: Path) -> None:
         (8_000_000_000, 1): 32,
         (8_000_000_000, 16): 32,
     }
+
+
+def test_an_engine_that_ends_each_time_it_is_started_is_given_up() -> None:
+    async def test() -> None:
+        shop = Shop()
+
+        async def load(free: int) -> Engine:
+            engine = await shop.load(free)
+            await engine.close()
+            return engine
+
+        async with opened(Pool(limit=2)) as pool:
+            with pytest.raises(ApiError, match="each of the 3 times") as caught:
+                await use(pool, shop.wanted("a", load=load))
+            assert caught.value.status == 500 and len(shop.engines) == 3
+
+    run(test)

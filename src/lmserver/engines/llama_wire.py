@@ -15,12 +15,6 @@ class ChildAnswer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class Tokenized(msgspec.Struct, frozen=True):
-    """The answer of `/tokenize`."""
-
-    tokens: list[int]
-
-
 class Detokenized(msgspec.Struct, frozen=True):
     """The answer of `/detokenize`."""
 
