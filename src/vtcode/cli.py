@@ -1,17 +1,26 @@
-"""The command line of `vtcode`: arguments → one mode, errors → one sentence and an exit status."""
+"""The command line of `vtcode`: arguments → one command, errors → one sentence and an exit status."""
 
 import argparse
 import asyncio
 import errno
+import importlib
 import io
 import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Final
 
 from vtcode import __version__
-from vtcode.config import ConfigError, Settings, load
+from vtcode.commands.arguments import Invocation
+from vtcode.config import ConfigError
+
+COMMANDS: Final = {
+    "exec": ("run", "do one task with the tools, and end"),
+    "ask": ("run", "answer one question, without tools"),
+}
+"""Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 
 EPILOG = """examples:
   vtcode                                              talk to the agent in this folder
@@ -35,7 +44,7 @@ exit status:
 def run(arguments: Sequence[str]) -> int:
     """Run one mode and return its exit status."""
     _mend_streams()
-    options = _parser().parse_args(arguments)
+    options = make_parser(arguments).parse_args(arguments)
     try:
         root = Path(options.workspace or os.curdir).resolve(strict=True)
         os.scandir(root).close()
@@ -47,12 +56,14 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 2
     try:
-        settings = load(root, os.environ, _flags(options))
+        ended = options.command(Invocation(options, root, os.environ))
+        status = ended if isinstance(ended, int) else asyncio.run(_until_told_to_end(ended))
+        # Here, since what cannot be written at the interpreter's end leaves a trace.
+        print(end="", flush=True)
+        return status
     except ConfigError as error:
         print(f"vtcode: {error}", file=sys.stderr)
         return 2
-    try:
-        return asyncio.run(_until_told_to_end(_mode(options, settings, root)))
     except KeyboardInterrupt:
         print("\nvtcode: interrupted", file=sys.stderr)
         return 130
@@ -100,7 +111,37 @@ async def _until_told_to_end(mode: Coroutine[None, None, int]) -> int:
         return 128 + received[0]
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser, whole for the commands that stand among the arguments.
+
+    The others only have their line in the help: each command's module brings imports of its own.
+    """
+    common = _common()
+    parser = argparse.ArgumentParser(
+        prog="vtcode",
+        description="A coding agent for the terminal whose model runs on your own hardware.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
+    parser.set_defaults(command=_chat, workspace=None, full_auto=False)
+    parser.set_defaults(embedded=False, provider=None, model=None, config=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, parents=[common])
+        if name in arguments:
+            importlib.import_module(f"vtcode.commands.{module}").add(command, name)
+    return parser
+
+
+def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
+    from vtcode.commands.chat import run
+
+    return run(invocation)
+
+
+def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     # SUPPRESS keeps a sub-command's default from overwriting what stood before the sub-command.
     for name, metavar, what in (
@@ -122,69 +163,4 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="use the embedded server, whatever else runs",
     )
-    parser = argparse.ArgumentParser(
-        prog="vtcode",
-        description="A coding agent for the terminal whose model runs on your own hardware.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-    )
-    parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
-    parser.set_defaults(mode="chat", workspace=None, full_auto=False)
-    parser.set_defaults(embedded=False, provider=None, model=None, config=None)
-    modes = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, what in (
-        ("exec", "do one task with the tools, and end"),
-        ("ask", "answer one question, without tools"),
-    ):
-        mode = modes.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[common])
-        mode.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
-        mode.add_argument("--json", action="store_true", help="print what happens as JSON lines")
-        mode.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
-        mode.set_defaults(mode=name)
-    return parser
-
-
-def _flags(options: argparse.Namespace) -> dict[str, str]:
-    names = {"provider": options.provider, "default_model": options.model, "config": options.config}
-    return {name: value for name, value in names.items() if value is not None}
-
-
-def _mode(options: argparse.Namespace, settings: Settings, root: Path) -> Coroutine[None, None, int]:
-    # Each mode has imports of its own, and the plain prompt's are the heavier.
-    from vtcode.workspace import Workspace
-
-    workspace = Workspace(root)
-    if options.mode == "chat":
-        from vtcode.interactive import converse
-        from vtcode.startup import state_folder
-
-        return converse(
-            settings,
-            workspace,
-            state_folder(os.environ),
-            full_auto=options.full_auto,
-            embedded=options.embedded,
-        )
-    from vtcode.headless import RunOptions, run_once
-
-    return run_once(
-        settings,
-        workspace,
-        RunOptions(
-            text=" ".join(_with_input(word) for word in options.text),
-            with_tools=options.mode == "exec",
-            full_auto=options.full_auto,
-            embedded=options.embedded,
-            as_json=options.json,
-            quiet=options.quiet,
-        ),
-    )
-
-
-def _with_input(word: str) -> str:
-    """Take a word of the task, or standard input for `-`; what is not UTF-8 is shown as such, and not sent."""
-    if word != "-":
-        return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    source = getattr(sys.stdin, "buffer", None)
-    return source.read().decode("utf-8", "replace") if source is not None else sys.stdin.read()
+    return common

@@ -11,43 +11,16 @@ import msgspec
 
 from vtcode.approval import BUILT_IN, Policies, Policy, judge
 from vtcode.configfile import AGENT_KEYS, Checked, ConfigError, Source, agent_value, check, read_table
+from vtcode.providers.presets import PRESETS
+from vtcode.settings import Settings
 
 __all__ = ["ConfigError", "Settings", "load"]
 
-DEFAULT_BASE_URL: Final = "http://localhost:1234/v1"
+DEFAULT_BASE_URL: Final = PRESETS["lmstudio"].base_url
 
 _SHELL: Final = "run_terminal_cmd"
 _STRICTNESS: Final = {Policy.ALLOW: 0, Policy.PROMPT: 1, Policy.DENY: 2}
 _FLAGS: Final = {name: f"--{name.replace('_', '-')}" for name in AGENT_KEYS} | {"default_model": "--model"}
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a run."""
-
-    provider: str = "lmstudio"
-    default_model: str | None = None
-    temperature: float | None = None
-    """None leaves it to the server, as with `max_tokens`."""
-    max_tokens: int | None = None
-    max_turns: int = 50
-    """Most steps (model replies) of one turn. The name is the configuration file's."""
-    profile: str = "auto"
-    stall_timeout: float = 600.0
-    """Seconds of silence after which a request is given up."""
-    base_url: str = DEFAULT_BASE_URL
-    """Without a trailing slash."""
-    base_url_is_set: bool = False
-    api_key: str | None = None
-    policies: Policies = Policies()
-    sources: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    """Where each setting that is not a default comes from, by its key: `agent.provider` → `vtcode.toml`."""
-    warnings: tuple[str, ...] = ()
-    """Sentences for the user."""
-
-    def __repr__(self) -> str:
-        """Leave the key out: reprs end up in logs and traces."""
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "api_key"}
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class _Layer(msgspec.Struct, frozen=True):

@@ -73,6 +73,12 @@ class Console:
                     print(f"  {word} {self._dim(f'{summary} ({seconds:.1f} s)')}", file=sys.stderr, flush=True)
             case events.Notice(text=text):
                 self.say(text)
+            case events.Retrying(reason=reason, seconds=seconds):
+                self.say(f"{reason} Trying again in {seconds:.0f} s.")
+            case events.Compacted(how=how, before=before, after=after):
+                self.say(f"The conversation was made shorter ({how}): {before} tokens before, {after} after.")
+            case events.ToolOutput():
+                pass
             case events.TurnStarted() | events.StepStarted():
                 pass
             case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():

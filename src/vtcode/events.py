@@ -2,8 +2,9 @@
 
 A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is `StepStarted`, deltas,
 `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and `ApprovalGiven` when a
-person had to decide, `ToolStarted` when the call may run, and always exactly one `ToolFinished`. Notices and
-waits may stand anywhere inside the turn. Deltas and waits are drawn and never kept; the rest are facts.
+person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and always exactly one
+`ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere inside the turn.
+Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from vtcode.messages import AssistantMessage, Finish, ToolCall, ToolResult, Usage
+from vtcode.messages import AssistantMessage, Finish, Message, ToolCall, ToolResult, Usage
 
 
 class TurnStarted(msgspec.Struct, frozen=True, tag="turn.started"):
@@ -62,10 +63,38 @@ class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started"):
     """The policy rule that let it run."""
 
 
+class ToolOutput(msgspec.Struct, frozen=True, tag="tool.output"):
+    """What a call that runs prints, as it prints it."""
+
+    call: ToolCall
+    text: str
+
+
 class ToolFinished(msgspec.Struct, frozen=True, tag="tool.finished"):
     call: ToolCall
     result: ToolResult
     seconds: float
+
+
+class Compacted(msgspec.Struct, frozen=True, tag="compacted"):
+    """The conversation was made shorter: these messages stand for all before."""
+
+    messages: tuple[Message, ...]
+    how: Literal["summary", "mechanical"]
+    """Summed up by the model, or cut by rule where the model was too weak to."""
+    before: int
+    """Tokens, as far as they are known, with those `after`."""
+    after: int
+
+
+class Retrying(msgspec.Struct, frozen=True, tag="retrying"):
+    """A request failed and is made again."""
+
+    reason: str
+    attempt: int
+    """Which one this will be, from 2."""
+    seconds: float
+    """Until then."""
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
@@ -98,10 +127,17 @@ Event = (
     | ApprovalAsked
     | ApprovalGiven
     | ToolStarted
+    | ToolOutput
     | ToolFinished
+    | Compacted
+    | Retrying
     | Notice
     | TurnFinished
 )
+
+
+EPHEMERAL = (Waiting, TextDelta, ReasoningDelta, ToolOutput)
+"""Drawn as they come, and kept nowhere: what they told is in the facts."""
 
 
 class OrderError(AssertionError):
@@ -131,12 +167,14 @@ def check_order(events: Iterable[Event]) -> None:
                 _require(state == "reply", event)
                 unanswered = [call.id for call in message.calls]
                 state = "calls"
-            case ApprovalAsked(call=call) | ApprovalGiven(call=call) | ToolStarted(call=call):
+            case ApprovalAsked(call=call) | ApprovalGiven(call=call) | ToolStarted(call=call) | ToolOutput(call=call):
                 _require(unanswered[:1] == [call.id], event)
             case ToolFinished(call=call, result=result):
                 _require(unanswered[:1] == [call.id] and result.call_id == call.id, event)
                 unanswered.pop(0)
-            case Waiting() | Notice():
+            case Compacted():
+                _require(state in {"turn", "calls"} and not unanswered, event)
+            case Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():
                 _require(not unanswered, event)

@@ -7,12 +7,12 @@ from enum import IntEnum
 import msgspec
 
 from vtcode import events
-from vtcode.config import Settings
 from vtcode.console import AskingApprover, Console
+from vtcode.conversation import Conversation
 from vtcode.events import Event, TurnFinished
-from vtcode.loop import Conversation
 from vtcode.messages import Finish
 from vtcode.providers import ProviderError
+from vtcode.settings import Settings
 from vtcode.startup import start
 from vtcode.workspace import Workspace
 

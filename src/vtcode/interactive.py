@@ -9,12 +9,13 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from vtcode.config import Settings
 from vtcode.console import AskingApprover, Console
+from vtcode.conversation import Conversation
 from vtcode.events import TurnFinished
 from vtcode.headless import Exit, summary, warn
-from vtcode.loop import Agent, Conversation
+from vtcode.loop import Agent
 from vtcode.providers import ProviderError
+from vtcode.settings import Settings
 from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
 

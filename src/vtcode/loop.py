@@ -10,17 +10,9 @@ import msgspec
 from vtcode import events
 from vtcode.approval import Policies, Policy, Verdict, judge
 from vtcode.context import Profile
+from vtcode.conversation import Conversation
 from vtcode.events import Event
-from vtcode.messages import (
-    AssistantMessage,
-    Finish,
-    Message,
-    Status,
-    ToolCall,
-    ToolResult,
-    Usage,
-    UserMessage,
-)
+from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, Usage
 from vtcode.providers import (
     Completed,
     Provider,
@@ -55,42 +47,6 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_steps: int = 50
 
 
-class Conversation:
-    """What was said so far. Only `run_turn` adds to it, and every call in it has exactly one answer."""
-
-    def __init__(self) -> None:
-        self._messages: list[Message] = []
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        return tuple(self._messages)
-
-    def add(self, message: Message) -> None:
-        """Append one message."""
-        self._messages.append(message)
-
-    def settle(self, said: str) -> None:
-        """Bring a turn that failed or was cancelled to an end that the next one can follow.
-
-        Open calls are answered, and a user's message that got no reply gets what there was of one: many chat
-        templates refuse two messages of the user in a row.
-        """
-        # Only the newest reply can have open calls. Its results stand behind it; ids may recur before it.
-        answered: set[str] = set()
-        for message in reversed(self._messages):
-            match message:
-                case ToolResult(call_id=call_id):
-                    answered.add(call_id)
-                case AssistantMessage(calls=calls):
-                    for call in calls:
-                        if call.id not in answered:
-                            self.add(_cancelled(call))
-                    return
-                case UserMessage():
-                    self.add(AssistantMessage(text=said or "(no reply)", finish=Finish.CANCELLED))
-                    return
-
-
 class Agent:
     """A model, its tools and its limits: what turns are run with."""
 
@@ -116,22 +72,30 @@ class Agent:
         """Run one turn, and tell what happens as it happens.
 
         A failure of the provider is an event (`TurnFinished` with `failed`), not an exception. Closing or
-        cancelling the generator ends the turn; open calls are then answered as cancelled.
+        cancelling the generator ends the turn; open calls are then answered as cancelled. The conversation hears
+        each event before it is yielded, since a turn may end at any yield.
         """
         tally = _Tally()
-        conversation.add(UserMessage(text))
-        yield events.TurnStarted(text)
+        started = events.TurnStarted(text)
+        problem = conversation.hear(started)
         try:
+            yield started
+            if problem:
+                yield events.Notice(problem)
             async with contextlib.aclosing(self._steps(conversation, tally)) as steps:
                 async for event in steps:
-                    if isinstance(event, events.TextDelta):
-                        tally.said.append(event.text)
+                    problem = conversation.hear(event)
+                    tally.hear(event)
                     yield event
+                    if problem:
+                        yield events.Notice(problem)
         except ProviderError as error:
             tally.finish, tally.error = Finish.FAILED, str(error)
         finally:
             conversation.settle("".join(tally.said))
-        yield tally.finished()
+            finished = tally.finished()
+            conversation.hear(finished)
+        yield finished
 
     async def _steps(self, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
         files = await self._list_files() if self._profile.needs_files else ()
@@ -144,16 +108,13 @@ class Agent:
                 async for event in reply:
                     if isinstance(event, events.MessageFinished):
                         message = event.message
-                        # In the conversation before anyone hears of it: a turn may end at any yield.
-                        conversation.add(message)
-                        tally.add(message)
-                        tally.said.clear()
                     yield event
             for call in message.calls:
-                async with contextlib.aclosing(self._answer(call, conversation, tally)) as answer:
+                async with contextlib.aclosing(self._answer(call, tally)) as answer:
                     async for event in answer:
                         yield event
             if not message.calls or self._profile.is_last(step):
+                tally.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
                 return
         tally.finish = Finish.LIMIT
 
@@ -177,7 +138,7 @@ class Agent:
                             yield events.TextDelta(read.text)
                         yield events.MessageFinished(read)
 
-    async def _answer(self, call: ToolCall, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
+    async def _answer(self, call: ToolCall, tally: "_Tally") -> AsyncGenerator[Event]:
         """Bring one call to its one result."""
         started = time.monotonic()
         result: ToolResult | None = None
@@ -199,8 +160,6 @@ class Agent:
                         else:
                             yield event
         assert result is not None, "a call that runs ends with its result"
-        conversation.add(result)
-        tally.answered(result)
         yield events.ToolFinished(call, result, time.monotonic() - started)
 
     async def _run(self, call: ToolCall, tool: Tool, arguments: msgspec.Struct) -> AsyncGenerator[Event | ToolResult]:
@@ -229,7 +188,8 @@ class _Tally:
         self.steps = 0
         self.said: list[str] = []
         """Text of the reply that is still coming in."""
-        self.finish = Finish.STOP
+        self.finish = Finish.CANCELLED
+        """What it stays when nothing else is said before the turn ends."""
         self.error = ""
         self._text = ""
         self._calls = 0
@@ -239,10 +199,21 @@ class _Tally:
         self._repeated = 0
         self._started = time.monotonic()
 
-    def add(self, message: AssistantMessage) -> None:
-        self._text = message.text
-        self._usage += message.usage
-        self.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
+    def hear(self, event: Event) -> None:
+        """Count in what happened."""
+        match event:
+            case events.TextDelta(text=text):
+                self.said.append(text)
+            case events.MessageFinished(message=message):
+                self.said.clear()
+                self._text = message.text
+                self._usage += message.usage
+            case events.ToolFinished(result=result):
+                self._calls += 1
+                if result.status is Status.DENIED:
+                    self._denied.append(result.name)
+            case _:
+                pass
 
     def repeats(self, call: ToolCall) -> int:
         """Count how often this call was made right before, word for word; another in between starts anew."""
@@ -250,11 +221,6 @@ class _Tally:
         self._repeated = self._repeated + 1 if key == self._newest else 0
         self._newest = key
         return self._repeated
-
-    def answered(self, result: ToolResult) -> None:
-        self._calls += 1
-        if result.status is Status.DENIED:
-            self._denied.append(result.name)
 
     def finished(self) -> events.TurnFinished:
         return events.TurnFinished(
@@ -282,8 +248,3 @@ def _denied(call: ToolCall, why: str) -> ToolResult:
         "user what you wanted to do.",
         why,
     )
-
-
-def _cancelled(call: ToolCall) -> ToolResult:
-    text = "The user interrupted this call."
-    return ToolResult(call.id, call.name, Status.CANCELLED, text, "interrupted")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from vtcode.config import Settings
 from vtcode.context import choose_profile
 from vtcode.embedded import DEFAULT_MODEL, EmbeddedServer, get_default_model, is_installed
 from vtcode.loop import Agent, Approver, TurnSettings
@@ -25,6 +24,7 @@ from vtcode.providers import (
     not_found,
 )
 from vtcode.sandbox import Level, detect
+from vtcode.settings import Settings
 from vtcode.tools import TOOLS, ToolContext
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace

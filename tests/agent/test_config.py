@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.agent.support import GUIDE
 from vtcode.approval import BUILT_IN, Policy, judge
-from vtcode.config import ConfigError, Settings, load
+from vtcode.config import ConfigError, load
+from vtcode.settings import Settings
 
 
 class Desk:

@@ -1,0 +1,1 @@
+"""The commands of `vtcode`, a module a subject; `vtcode.cli` imports the one that was asked for."""

@@ -1,0 +1,68 @@
+"""What the commands share: what each is given, the shape of its help, the values that arguments take."""
+
+import argparse
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from vtcode.config import load
+from vtcode.settings import Settings
+from vtcode.workspace import Workspace
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """One run of the program: what was typed, and where."""
+
+    options: argparse.Namespace
+    root: Path
+    """Of the workspace: absolute, with links resolved."""
+    environ: Mapping[str, str]
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root)
+
+    def settings(self) -> Settings:
+        """Merge the configuration. Raises ConfigError."""
+        options = self.options
+        names = {"provider": options.provider, "default_model": options.model, "config": options.config}
+        return load(self.root, self.environ, {name: value for name, value in names.items() if value is not None})
+
+
+def describe(parser: argparse.ArgumentParser, description: str, examples: str, notes: str = "") -> None:
+    """Give a command's parser its help.
+
+    Args:
+        parser: the command's own.
+        description: sentences.
+        examples: lines, each indented by two.
+        notes: what to know besides, such as exit statuses.
+    """
+    parser.description = description
+    parser.epilog = f"examples:\n{examples}" + (f"\n\n{notes}" if notes else "")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    if text.isdecimal() and len(text) < 19 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number above 0, not {text!r}")
+
+
+def seconds(text: str) -> float:
+    """Parse a time in seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if value > 0 and math.isfinite(value):
+        return value
+    raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, not {text!r}")

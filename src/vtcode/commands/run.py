@@ -1,0 +1,51 @@
+"""`vtcode exec` and `vtcode ask`."""
+
+import argparse
+import sys
+from collections.abc import Coroutine
+
+from vtcode.commands.arguments import Invocation, describe
+from vtcode.headless import RunOptions, run_once
+
+_EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
+  vtcode exec --full-auto "Run the tests and tell me what fails"
+  cat task.md | vtcode exec -"""
+
+_ASK_EXAMPLES = """  vtcode ask "What does os.replace promise?"
+  git diff | vtcode ask "Review this diff:" -"""
+
+
+def add(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the arguments of `exec` or `ask`."""
+    if name == "exec":
+        describe(parser, "Do one task with the tools, and end.", _EXEC_EXAMPLES)
+    else:
+        describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES)
+    parser.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
+    parser.add_argument("--json", action="store_true", help="print what happens as JSON lines")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
+    parser.set_defaults(command=_run, with_tools=name == "exec")
+
+
+def _run(invocation: Invocation) -> Coroutine[None, None, int]:
+    options = invocation.options
+    return run_once(
+        invocation.settings(),
+        invocation.workspace,
+        RunOptions(
+            text=" ".join(_with_input(word) for word in options.text),
+            with_tools=options.with_tools,
+            full_auto=options.full_auto,
+            embedded=options.embedded,
+            as_json=options.json,
+            quiet=options.quiet,
+        ),
+    )
+
+
+def _with_input(word: str) -> str:
+    """Take a word of the task, or standard input for `-`; what is not UTF-8 is shown as such, and not sent."""
+    if word != "-":
+        return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    source = getattr(sys.stdin, "buffer", None)
+    return source.read().decode("utf-8", "replace") if source is not None else sys.stdin.read()
