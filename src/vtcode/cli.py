@@ -15,10 +15,13 @@ from typing import Final
 from vtcode import __version__
 from vtcode.commands.arguments import Invocation
 from vtcode.config import ConfigError
+from vtcode.output import UsageError
 
 COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
+    "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
+    "completion": ("completion", "complete these commands in a shell"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 
@@ -61,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         # Here, since what cannot be written at the interpreter's end leaves a trace.
         print(end="", flush=True)
         return status
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         print(f"vtcode: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -79,7 +79,7 @@ class Console:
                 self.say(f"The conversation was made shorter ({how}): {before} tokens before, {after} after.")
             case events.ToolOutput():
                 pass
-            case events.TurnStarted() | events.StepStarted():
+            case events.RunStarted() | events.TurnStarted() | events.StepStarted():
                 pass
             case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():
                 pass

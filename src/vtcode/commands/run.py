@@ -3,8 +3,11 @@
 import argparse
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 
-from vtcode.commands.arguments import Invocation, describe
+import msgspec
+
+from vtcode.commands.arguments import Invocation, describe, positive, seconds
 from vtcode.headless import RunOptions, run_once
 
 _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
@@ -24,13 +27,24 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
     parser.add_argument("--json", action="store_true", help="print what happens as JSON lines")
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
-    parser.set_defaults(command=_run, with_tools=name == "exec")
+    parser.add_argument(
+        "--output-last-message", "-o", metavar="FILE", type=Path, help="write the final answer into a file as well"
+    )
+    parser.add_argument("--timeout", metavar="SECONDS", type=seconds, help="stop after so long (exit status 4)")
+    if name == "exec":
+        parser.add_argument(
+            "--max-turns", metavar="N", type=positive, help="most steps (model replies), over agent.max_turns"
+        )
+    parser.set_defaults(command=_run, with_tools=name == "exec", max_turns=None)
 
 
 def _run(invocation: Invocation) -> Coroutine[None, None, int]:
     options = invocation.options
+    settings = invocation.settings()
+    if options.max_turns is not None:
+        settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
     return run_once(
-        invocation.settings(),
+        settings,
         invocation.workspace,
         RunOptions(
             text=" ".join(_with_input(word) for word in options.text),
@@ -39,6 +53,8 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
             embedded=options.embedded,
             as_json=options.json,
             quiet=options.quiet,
+            last_message=options.output_last_message,
+            seconds=options.timeout,
         ),
     )
 
