@@ -27,7 +27,8 @@ def _print(invocation: Invocation) -> int:
 def events_schema() -> dict[str, Any]:
     """Describe one line of `--json`."""
     drawn = {event.__name__ for event in EPHEMERAL}
-    schema = msgspec.to_builtins(msgspec.json.schema(Event))
+    # Through JSON, since defaults that are tuples are arrays there.
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Event)))
     kept = {name: part for name, part in schema["$defs"].items() if name not in drawn}
     branches = [branch for branch in schema["anyOf"] if branch["$ref"].rpartition("/")[2] not in drawn]
     return {
