@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vtcode.messages import Finish
 from vtcode.output import check_writable, write_whole
 from vtcode.providers import ProviderError
 from vtcode.settings import Settings
-from vtcode.startup import start
+from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
 
 
@@ -34,7 +35,8 @@ class Exit(IntEnum):
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One headless run."""
 
-    text: str
+    task: Callable[[Running], str]
+    """What to say, given what the run works with."""
     with_tools: bool
     full_auto: bool = False
     embedded: bool = False
@@ -89,7 +91,8 @@ async def _turn(settings: Settings, workspace: Workspace, options: RunOptions, c
         if lines is not None:
             sandbox = str(running.sandbox) if options.with_tools else ""
             lines.record(RunStarted(__version__, running.model, running.address, sandbox))
-        async with contextlib.aclosing(running.agent.run_turn(Conversation(recorder=lines), options.text)) as turn:
+        text = options.task(running)
+        async with contextlib.aclosing(running.agent.run_turn(Conversation(recorder=lines), text)) as turn:
             async for event in turn:
                 if not options.as_json:
                     console.show(event)

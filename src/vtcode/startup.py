@@ -45,6 +45,8 @@ class Running(msgspec.Struct, frozen=True):
     model: str
     address: str
     sandbox: Level
+    context_length: int | None = None
+    """Tokens that a request may use, where the server tells."""
 
     @property
     def summary(self) -> str:
@@ -106,7 +108,7 @@ async def start(
             ),
             lambda: workspace_files(workspace),
         )
-        yield Running(agent, model, provider.address, level)
+        yield Running(agent, model, provider.address, level, info.context_length if info else None)
 
 
 async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say) -> tuple[Provider, list[ModelInfo]]:
