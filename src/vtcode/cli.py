@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
+    "doctor": ("doctor", "look at everything that a run needs"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
 }

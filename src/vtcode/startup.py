@@ -78,7 +78,7 @@ async def start(
     """
     async with contextlib.AsyncExitStack() as stack:
         provider, known = await (_start_embedded if embedded else _reach)(settings, stack, say)
-        model, info = _choose(settings.default_model, known, provider.address)
+        model, info = choose_model(settings.default_model, known, provider.address)
         tools = TOOLS if with_tools else ()
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
@@ -142,7 +142,7 @@ async def _start_embedded(
     return provider, known
 
 
-def _choose(wanted: str | None, known: list[ModelInfo], address: str) -> tuple[str, ModelInfo | None]:
+def choose_model(wanted: str | None, known: list[ModelInfo], address: str) -> tuple[str, ModelInfo | None]:
     """Pick the model: the one that was asked for, else the only sensible one.
 
     Raises:
