@@ -47,6 +47,8 @@ class Change(msgspec.Struct, frozen=True):
     """Whether the old content goes without being matched, so that the model must have read all of it."""
     mode: int | None = None
     """Permission bits of a new file."""
+    source: Path | None = None
+    """The file that the content of a new one comes from, when it is moved."""
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -143,15 +145,14 @@ class FileChanges:
         for change, mode in zip(changes, modes, strict=True):
             self._keep.before(self._workspace.relative(change.path), change.before, mode)
         self._workspace.replace_files([Replacement(change.path, change.data, change.mode) for change in changes])
+        known = {path for path, seen in self._seen.items() if seen.is_all}
         for change in changes:
-            self._note(change)
-
-    def _note(self, change: Change) -> None:
-        """The model knows what it wrote; of a file that it edited, no more lines than it knew before."""
-        known = self._seen.pop(change.path, None)
-        if change.data is not None:
-            is_known = change.before is None or change.is_blind or (known is not None and known.is_all)
-            self._seen[change.path] = _Seen(digest(change.data), total=0 if is_known else 1)
+            self._seen.pop(change.path, None)
+            if change.data is not None:
+                # The model knows what it wrote; of what it edited, no more lines than it knew before.
+                is_known = change.is_blind or (change.source or change.path) in known
+                is_new = change.before is None and change.source is None
+                self._seen[change.path] = _Seen(digest(change.data), total=0 if is_known or is_new else 1)
 
 
 def digest(data: bytes) -> str:

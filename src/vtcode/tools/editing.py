@@ -22,7 +22,9 @@ def encoded(file: TextFile, text: str) -> bytes:
         return file.encode(text)
     except UnicodeEncodeError as error:
         letter = error.object[error.start]
-        raise EditRefused(f"new_str has {letter!r}, which the file's encoding ({file.encoding}) lacks.") from error
+        raise EditRefused(
+            f"The new text has {letter!r}, which the file's encoding ({file.encoding}) lacks."
+        ) from error
 
 
 def replaced(shown: str, file: TextFile, old: str, new: str) -> str:
