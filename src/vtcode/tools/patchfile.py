@@ -85,8 +85,8 @@ def parse_patch(text: str) -> list[FilePatch]:
         patches = list(_unified(lines))
     if not patches:
         raise BadPatch(
-            'The patch names no file. Write "*** Begin Patch", then "*** Update File: PATH" with lines that begin with '
-            'a blank, "-" or "+", then "*** End Patch"; or give a unified diff.'
+            'The patch names no file. Write "*** Begin Patch", then "*** Update File: PATH" with lines that begin '
+            'with a blank, "-" or "+", then "*** End Patch"; or give a unified diff.'
         )
     return patches
 

@@ -117,21 +117,18 @@ def _in_scope(hunk: Hunk, lines: list[str], places: list[int], name: str) -> lis
 
 def _scoped(hunk: Hunk, lines: list[str], name: str) -> list[int]:
     """Return where the innermost scope begins; several where it is not said clearly."""
-    begins = [0]
+    begins: list[int] | None = None
     for scope in hunk.scopes:
         sought = loose(scope)
         found = [at for at, line in enumerate(lines) if loose(line) == sought]
         found = found or [at for at, line in enumerate(lines) if loose(line).startswith(sought)]
+        if begins is not None:
+            below = {next((at for at in found if at >= begin), None) for begin in begins}
+            found = sorted(at for at in below if at is not None)
         if not found:
-            raise Misplaced(f'{name} is said to be below "{scope[:_QUOTED]}", which is not in the file.')
-        begins = (
-            [at for at in found if at >= min(begins)] if len(begins) > 1 else [at for at in found if at >= begins[0]]
-        )
-        if not begins:
-            raise Misplaced(f'{name}: "{scope[:_QUOTED]}" is not below "{hunk.scopes[0][:_QUOTED]}".')
-        if len(hunk.scopes) > 1:
-            begins = begins[:1]
-    return begins
+            raise Misplaced(f'{name} is said to be at "{scope[:_QUOTED]}", which is not there.')
+        begins = found
+    return begins or []
 
 
 def _insertion(hunk: Hunk, lines: list[str], name: str) -> int:
