@@ -3,6 +3,7 @@
 from typing import Final
 
 from vtcode.tools.files import EditFile, ReadFile, WriteFile
+from vtcode.tools.patch import ApplyPatch
 from vtcode.tools.search import GrepFile, ListFiles
 from vtcode.tools.shell import RunTerminalCmd
 from vtcode.tools.tool import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
@@ -14,6 +15,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     ListFiles(),
     GrepFile(),
     EditFile(),
+    ApplyPatch(),
     WriteFile(),
     RunTerminalCmd(),
 )

@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, Protocol, cast
 import msgspec
 
 from vtcode.sandbox import Level
+from vtcode.tools.changes import FileChanges
+from vtcode.tools.spool import Spool
 from vtcode.workspace import Workspace
 
 JsonObject = dict[str, Any]
@@ -27,6 +29,8 @@ ALIASES: Final = {
     "text": "content",
     "cmd": "command",
     "query": "pattern",
+    "diff": "patch",
+    "input": "patch",
     "regex": "pattern",
     "start_line": "start",
     "end_line": "end",
@@ -45,6 +49,14 @@ class ToolContext(msgspec.Struct, frozen=True):
     """Told what a command prints, as it prints it."""
     level: Level | None = None
     """How commands are boxed; None for the strongest level that works here."""
+    spool: Spool | None = None
+    """Where the whole of a result is kept that was cut."""
+    changes: FileChanges = cast("FileChanges", None)
+    """What the model knows of the files, and how tools change them; made from the workspace if not given."""
+
+    def __post_init__(self) -> None:
+        if not self.changes:
+            msgspec.structs.force_setattr(self, "changes", FileChanges(self.workspace))
 
 
 class Preview(msgspec.Struct, frozen=True):
