@@ -61,5 +61,6 @@ def launch(command: str, workspace: Path, level: Level, environ: Mapping[str, st
 def _shell(command: str) -> tuple[str, ...]:
     search = os.pathsep.join(SYSTEM_PATH)
     if bash := shutil.which("bash", path=search):
-        return (bash, "--norc", "--noprofile", "-c", command)
-    return ("/bin/sh", "-c", command)
+        # The dashes keep a line that begins with one from being an option of the shell.
+        return (bash, "--norc", "--noprofile", "-c", "--", command)
+    return ("/bin/sh", "-c", "--", command)
