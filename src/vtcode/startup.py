@@ -26,6 +26,7 @@ from vtcode.providers import (
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
 from vtcode.tools import TOOLS, ToolContext
+from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
 
@@ -80,16 +81,25 @@ async def start(
         tools = TOOLS if with_tools else ()
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
-        level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
+        has_box = with_tools and settings.sandbox.mode != "off"
+        level = await asyncio.to_thread(detect, os.environ) if has_box else Level.NONE
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
         if info is not None and info.context_length:
             # One result takes a quarter of the context at most: a token is some four characters.
             limit = min(limit, info.context_length)
+        background = Background()
+        stack.push_async_callback(background.close)
         agent = Agent(
             provider,
             profile,
             tools,
-            ToolContext(workspace=workspace, output_limit=limit, level=level),
+            ToolContext(
+                workspace=workspace,
+                output_limit=limit,
+                level=level,
+                sandbox=settings.sandbox,
+                background=background,
+            ),
             approver,
             TurnSettings(
                 base=Request(
@@ -101,6 +111,7 @@ async def start(
                     stall_timeout=settings.stall_timeout,
                 ),
                 policies=settings.policies,
+                commands=settings.commands,
                 full_auto=full_auto,
                 max_steps=settings.max_turns,
             ),

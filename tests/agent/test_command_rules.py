@@ -216,10 +216,11 @@ def test_the_commands_of_a_plain_line_are_those_that_bash_runs(tmp_path: Path) -
     lines: list[str] = []
     while len(lines) < int(os.environ.get("VTCODE_FUZZ_LINES", "300")):
         line = "".join(chance.choices(PIECES, k=chance.randint(1, 9)))
-        if len(line) > 2 and read_line(line).is_plain:
+        read = read_line(line)
+        # What has a folder in its name cannot be stood in for.
+        if len(line) > 2 and read.is_plain and not any("/" in words[0] for words in read.commands):
             lines.append(line)
     for start in range(0, len(lines), 500):
         batch = lines[start : start + 500]
         for line, ran in zip(batch, bash_runs(batch, tmp_path), strict=True):
-            # What has a folder in its name is not there, and tells nothing.
-            assert {words for words in read_line(line).commands if "/" not in words[0]} == ran, repr(line)
+            assert set(read_line(line).commands) == ran, repr(line)
