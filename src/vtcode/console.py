@@ -144,12 +144,17 @@ class AskingApprover:
         self._console = console
 
     async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
+        # The whole text: what is cut away could be the harmful part.
+        return await self._agreed(f"{call.name} asks to run ({verdict.rule}):\n{preview.text}", "Allow it? [y/N] ")
+
+    async def confirm(self, question: str) -> bool:
+        return await self._agreed(question, "Go on? [y/N] ")
+
+    async def _agreed(self, text: str, question: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        self._console.insist(f"{call.name} asks to run ({verdict.rule}):")
-        # The whole text: what is cut away could be the harmful part.
-        self._console.insist(preview.text)
-        answer = await ask("Allow it? [y/N] ", sys.stdin, sys.stderr)
+        self._console.insist(text)
+        answer = await ask(question, sys.stdin, sys.stderr)
         return answer.strip().lower() in {"y", "yes"}
 
     async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:

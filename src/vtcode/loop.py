@@ -39,6 +39,10 @@ class Approver(Protocol):
         """Tell whether the call may run. Without a person to ask, the answer is no."""
         ...
 
+    async def confirm(self, question: str) -> bool:
+        """Ask whether something of ours may be done. Without a person to ask, the answer is no."""
+        ...
+
     async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
         """Put a question of the model to the person; None when nobody is there."""
         ...

@@ -25,7 +25,7 @@ from vtcode.providers import (
 )
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
-from vtcode.tools import TOOLS, ToolContext
+from vtcode.tools import TOOLS, Tool, ToolContext
 from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
@@ -79,6 +79,8 @@ async def start(
         provider, known = await (_start_embedded if embedded else _reach)(settings, stack, say)
         model, info = _choose(settings.default_model, known, provider.address)
         tools = TOOLS if with_tools else ()
+        if tools and settings.mcp.enabled and settings.mcp.servers:
+            tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
         has_box = with_tools and settings.sandbox.mode != "off"
@@ -118,6 +120,17 @@ async def start(
             lambda: workspace_files(workspace),
         )
         yield Running(agent, model, provider.address, level)
+
+
+def _server_tools(
+    settings: Settings, workspace: Workspace, approver: Approver, say: Say
+) -> contextlib.AbstractAsyncContextManager[tuple[Tool, ...]]:
+    # Here, since most runs have no such servers.
+    from vtcode.tools.mcp import server_tools
+    from vtcode.tools.mcp_approval import Approvals
+
+    approvals = Approvals(state_folder(os.environ) / "mcp.json")
+    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, approver.confirm)
 
 
 async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say) -> tuple[Provider, list[ModelInfo]]:

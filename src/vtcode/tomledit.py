@@ -6,7 +6,9 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+Table = dict[str, Any]
 
 _HEADER: Final = re.compile(r"^\s*\[")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -77,7 +79,7 @@ def header(path: tuple[str, ...]) -> str:
     return f"[{'.'.join(map(_key, path))}]"
 
 
-def _is_same_but(before: dict[str, Any], changed: str, path: tuple[str, ...]) -> bool:
+def _is_same_but(before: Table, changed: str, path: tuple[str, ...]) -> bool:
     parent: Any = before
     for name in path[:-1]:
         parent = parent[name]
@@ -90,15 +92,17 @@ def _is_same_but(before: dict[str, Any], changed: str, path: tuple[str, ...]) ->
     return _without_empty(after) == _without_empty(before)
 
 
-def _without_empty(table: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: _without_empty(value) if isinstance(value, dict) else value for name, value in table.items()}
+def _without_empty(table: Table) -> Table:
+    kept: Table = {}
+    for name, value in table.items():
+        kept[name] = _without_empty(cast("Table", value)) if isinstance(value, dict) else value
     return {name: value for name, value in kept.items() if value != {}}
 
 
-def _at(table: dict[str, Any], path: tuple[str, ...]) -> Any:
+def _at(table: Table, path: tuple[str, ...]) -> Any:
     found: Any = table
     for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
+        found = cast("Table", found).get(name) if isinstance(found, dict) else None
     return found
 
 
@@ -110,7 +114,7 @@ def _header_path(line: str) -> tuple[str, ...] | None:
         return None
     path: list[str] = []
     while isinstance(table, dict) and table:
-        ((name, table),) = table.items()
+        ((name, table),) = cast("Table", table).items()
         path.append(name)
     return tuple(path)
 
@@ -128,9 +132,10 @@ def _value(value: Any) -> str:
         case str():
             return '"' + "".join(_escaped(character) for character in value) + '"'
         case list() | tuple():
-            return f"[{', '.join(_value(part) for part in value)}]"
+            return f"[{', '.join(map(_value, cast('list[Any]', value)))}]"
         case dict():
-            return f"{{ {', '.join(f'{_key(name)} = {_value(part)}' for name, part in value.items())} }}"
+            members = cast("Table", value).items()
+            return f"{{ {', '.join(f'{_key(name)} = {_value(part)}' for name, part in members)} }}"
         case _:
             raise TypeError(f"no TOML for {type(value).__name__}")
 
@@ -138,10 +143,7 @@ def _value(value: Any) -> str:
 def _escaped(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
-    return (
-        character
-        if character.isprintable()
-        else f"\\u{ord(character):04x}"
-        if ord(character) < 0x10000
-        else f"\\U{ord(character):08x}"
-    )
+    code = ord(character)
+    if character.isprintable():
+        return character
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

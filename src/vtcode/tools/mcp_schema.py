@@ -24,9 +24,8 @@ def compact(schema: object) -> JsonObject:
     """
     whole = _mapping(schema)
     shown = _Compacting(whole).node(whole, 0)
-    return {"type": "object", "properties": {}} | {
-        key: shown[key] for key in ("properties", "required") if key in shown
-    }
+    parameters: JsonObject = {"type": "object", "properties": shown.get("properties") or cast("JsonObject", {})}
+    return parameters | ({"required": shown["required"]} if shown.get("required") else {})
 
 
 class _Compacting:
@@ -92,8 +91,7 @@ def problem(arguments: Mapping[str, object], schema: JsonObject) -> str | None:
     What cannot be checked here is left to the server: a schema that is none, and one that leads elsewhere.
     """
     # Here, since it takes its time to load, and only calls to such servers need it.
-    from jsonschema import Draft202012Validator
-    from jsonschema import exceptions, validators
+    from jsonschema import Draft202012Validator, exceptions, validators
     from jsonschema.exceptions import ValidationError
     from referencing import Registry
 

@@ -204,7 +204,7 @@ def _text(result: types.CallToolResult) -> str:
 
 
 def _size(data: str) -> str:
-    return human_size(len(data) * 3 // 4)
+    return human_size(len(data.rstrip("=")) * 3 // 4)
 
 
 def _reason(error: BaseException) -> str:
