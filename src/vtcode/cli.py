@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "doctor": ("doctor", "look at everything that a run needs"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
+    "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 

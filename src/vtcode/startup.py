@@ -25,7 +25,8 @@ from vtcode.providers import (
 )
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
-from vtcode.tools import TOOLS, ToolContext
+from vtcode.tools import TOOLS, Tool, ToolContext
+from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
 
@@ -80,18 +81,29 @@ async def start(
         provider, known = await (_start_embedded if embedded else _reach)(settings, stack, say)
         model, info = choose_model(settings.default_model, known, provider.address)
         tools = TOOLS if with_tools else ()
+        if tools and settings.mcp.enabled and settings.mcp.servers:
+            tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
-        level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
+        has_box = with_tools and settings.sandbox.mode != "off"
+        level = await asyncio.to_thread(detect, os.environ) if has_box else Level.NONE
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
         if info is not None and info.context_length:
             # One result takes a quarter of the context at most: a token is some four characters.
             limit = min(limit, info.context_length)
+        background = Background()
+        stack.push_async_callback(background.close)
         agent = Agent(
             provider,
             profile,
             tools,
-            ToolContext(workspace=workspace, output_limit=limit, level=level),
+            ToolContext(
+                workspace=workspace,
+                output_limit=limit,
+                level=level,
+                sandbox=settings.sandbox,
+                background=background,
+            ),
             approver,
             TurnSettings(
                 base=Request(
@@ -103,12 +115,24 @@ async def start(
                     stall_timeout=settings.stall_timeout,
                 ),
                 policies=settings.policies,
+                commands=settings.commands,
                 full_auto=full_auto,
                 max_steps=settings.max_turns,
             ),
             lambda: workspace_files(workspace),
         )
         yield Running(agent, model, provider.address, level, info.context_length if info else None)
+
+
+def _server_tools(
+    settings: Settings, workspace: Workspace, approver: Approver, say: Say
+) -> contextlib.AbstractAsyncContextManager[tuple[Tool, ...]]:
+    # Here, since most runs have no such servers.
+    from vtcode.tools.mcp import server_tools
+    from vtcode.tools.mcp_approval import Approvals
+
+    approvals = Approvals(state_folder(os.environ) / "mcp.json")
+    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, approver.confirm)
 
 
 async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say) -> tuple[Provider, list[ModelInfo]]:
