@@ -19,6 +19,7 @@ from vtcode.config import ConfigError
 COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
+    "models": ("models", "list the models, show one, or try one"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 

@@ -58,7 +58,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
             async with contextlib.aclosing(running.agent.run_turn(Conversation(), options.text)) as turn:
                 async for event in turn:
                     if options.as_json:
-                        _print_json(event)
+                        print_json(event)
                     else:
                         console.show(event)
                     if isinstance(event, TurnFinished):
@@ -81,7 +81,8 @@ def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
         console.insist("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
 
 
-def _print_json(event: Event) -> None:
+def print_json(event: Event) -> None:
+    """Print a fact as one line; what is drawn only is left out."""
     if not isinstance(event, (events.Waiting, events.TextDelta, events.ReasoningDelta)):
         # ASCII: the same value to a parser, and no control character for a terminal that it may be shown on.
         print(json.dumps(msgspec.to_builtins(event)).replace("\x7f", "\\u007f"), flush=True)

@@ -127,14 +127,14 @@ async def reach(
     """
     if embedded:
         return await _start_embedded(settings, stack, say)
-    provider = connect(endpoint_of(settings))
-    stack.push_async_callback(provider.close)
     try:
-        return provider, await provider.models()
+        return await connect_to(settings, stack)
     except NoEndpoint:
         # A server without a list may still have the model that was asked for.
         if settings.default_model is None:
             raise
+        provider = connect(endpoint_of(settings))
+        stack.push_async_callback(provider.close)
         return provider, []
     except Refused:
         is_ours = settings.provider == "lmstudio" and not (settings.base_url_is_set or settings.api_key)
@@ -142,6 +142,38 @@ async def reach(
             raise
     say(f"Nothing answers at {settings.base_url}: starting the embedded server for this run.")
     return await _start_embedded(settings, stack, say)
+
+
+async def connect_to(
+    settings: Settings, stack: contextlib.AsyncExitStack, *, embedded: bool = False
+) -> tuple[Provider, list[ModelInfo]]:
+    """Connect to the configured server, or to one that is started for it, and list its models as they are.
+
+    Raises:
+        ProviderError: when that does not work.
+    """
+    endpoint = endpoint_of(settings)
+    if embedded:
+        if not is_installed():
+            raise Unreachable("The embedded server is not installed. Install it with `pip install 'vtcode[server]'`.")
+        server = await EmbeddedServer.start(os.environ, state_folder(os.environ) / "server.log")
+        stack.push_async_callback(server.stop)
+        endpoint = msgspec.structs.replace(server.endpoint, api=settings.api)
+    provider = connect(endpoint)
+    stack.push_async_callback(provider.close)
+    return provider, await provider.models()
+
+
+async def _start_embedded(
+    settings: Settings, stack: contextlib.AsyncExitStack, say: Say
+) -> tuple[Provider, list[ModelInfo]]:
+    provider, known = await connect_to(settings, stack, embedded=True)
+    # A model that was asked for by name is not made up for by another.
+    if settings.default_model in {None, DEFAULT_MODEL} and not any(model.is_chat for model in known):
+        say(f"Getting the default model, {DEFAULT_MODEL}, once (93 MB).")
+        await get_default_model(os.environ)
+        known = await provider.models()
+    return provider, known
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
@@ -163,24 +195,6 @@ def _preset_of(settings: Settings) -> Preset:
     return msgspec.structs.replace(
         preset, label=own.label or preset.label, api_key_env=own.api_key_env or preset.api_key_env
     )
-
-
-async def _start_embedded(
-    settings: Settings, stack: contextlib.AsyncExitStack, say: Say
-) -> tuple[Provider, list[ModelInfo]]:
-    if not is_installed():
-        raise Unreachable("The embedded server is not installed. Install it with `pip install 'vtcode[server]'`.")
-    server = await EmbeddedServer.start(os.environ, state_folder(os.environ) / "server.log")
-    stack.push_async_callback(server.stop)
-    provider = connect(msgspec.structs.replace(server.endpoint, api=settings.api))
-    stack.push_async_callback(provider.close)
-    known = await provider.models()
-    # A model that was asked for by name is not made up for by another.
-    if settings.default_model in {None, DEFAULT_MODEL} and not any(model.is_chat for model in known):
-        say(f"Getting the default model, {DEFAULT_MODEL}, once (93 MB).")
-        await get_default_model(os.environ)
-        known = await provider.models()
-    return provider, known
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

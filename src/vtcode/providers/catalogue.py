@@ -18,6 +18,7 @@ class Catalogued(msgspec.Struct, frozen=True):
     """What people call it."""
     context_length: int
     """Tokens that it was made for."""
+    trained_for_tools: bool = True
 
 
 LMSTUDIO: Final = (
@@ -27,7 +28,7 @@ LMSTUDIO: Final = (
     Catalogued("lmstudio-community/gemma-2-9b-it", "Gemma 2 9B", 8_192),
     Catalogued("lmstudio-community/gemma-2-2b-it", "Gemma 2 2B", 8_192),
     Catalogued("lmstudio-community/phi-3.1-mini-4k-instruct", "Phi-3.1 Mini 4K", 4_096),
-    Catalogued(DEFAULT_MODEL, "SmolLM2 135M", 8_192),
+    Catalogued(DEFAULT_MODEL, "SmolLM2 135M", 8_192, trained_for_tools=False),
 )
 """The default catalogue of the provider `lmstudio`."""
 
@@ -56,7 +57,12 @@ def merged(provider: str, listed: list[ModelInfo]) -> list[Entry]:
             info = msgspec.structs.replace(info, context_length=found.context_length)
         entries.append(Entry(info, "server", found.name if found else ""))
     for entry in known.values():
-        info = ModelInfo(id=entry.id, context_length=entry.context_length, is_loaded=False)
+        info = ModelInfo(
+            id=entry.id,
+            context_length=entry.context_length,
+            is_loaded=False,
+            trained_for_tools=entry.trained_for_tools,
+        )
         entries.append(Entry(info, "catalogue", entry.name))
     return entries
 
