@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
     "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
+    "models": ("models", "list the models, show one, or try one"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 
