@@ -38,7 +38,7 @@ def apply_hunks(file: TextFile, hunks: Sequence[Hunk]) -> str:
     for number, hunk in enumerate(hunks, 1):
         start, is_there = _place(hunk, lines, at, f"Hunk {number}" if len(hunks) > 1 else "The hunk")
         end = start + len(hunk.old)
-        new = _exactly(hunk, lines[start:end], ending) if is_there else _fitted(hunk, lines[start:end], ending)
+        new = _exactly(hunk, lines[start:end], ending) if is_there else _fitted(hunk, lines, start, ending)
         if any(start < edit[1] and edit[0] < end for edit in edits):
             raise Misplaced(f"Hunk {number} changes lines that an earlier hunk has changed.")
         edits.append((start, end, new))
@@ -70,8 +70,8 @@ def _exactly(hunk: Hunk, there: list[str], ending: str) -> list[str]:
     return new
 
 
-def _fitted(hunk: Hunk, there: list[str], ending: str) -> list[str]:
-    fitted = fit(hunk.old, there, hunk.new, ending)
+def _fitted(hunk: Hunk, lines: list[str], start: int, ending: str) -> list[str]:
+    fitted = fit(hunk.old, hunk.new, lines, start, ending)
     if fitted is None:
         raise Misplaced(f"The blanks of these lines differ in more than one way: {_quoted(hunk)}. Copy them exactly.")
     return fitted
