@@ -54,14 +54,13 @@ def test_a_plan_is_read_as_models_write_it(raw: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "",
-        "{}",
-        '{"plan": []}',
-        '{"plan": 3}',
-        '{"plan": [{"step": "a", "status": "maybe"}]}',
-        '{"plan": [{"step": ""}]}',
-    ]
-    + ['{"plan": [[]]}', json.dumps({"plan": ["a"] * 51}), "[1]", '{"plan": [{"step": 1}]}'],
+        *("", "{}", "[1]", '{"plan": []}', '{"plan": 3}', '{"plan": [[]]}', '{"plan": [{"step": ""}]}'),
+        *(
+            '{"plan": [{"step": 1}]}',
+            '{"plan": [{"step": "a", "status": "maybe"}]}',
+            json.dumps({"plan": ["a"] * 51}),
+        ),
+    ],
 )
 def test_a_plan_that_cannot_be_read_is_answered_with_what_was_expected(raw: str) -> None:
     parsed = UpdatePlan().parse(raw)
