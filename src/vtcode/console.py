@@ -29,7 +29,7 @@ class Console:
         self._at_line_start = True
         self._status_shown = False
         self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._colours = self._is_terminal and not os.environ.get("NO_COLOR")
+        self._colours = self._is_terminal and has_colours(sys.stderr)
 
     def say(self, text: str) -> None:
         """Show one line, beside the answer."""
@@ -85,7 +85,7 @@ class Console:
                 # A line being written over, such as a progress bar, is shown as it stands.
                 if line := text.replace("\r", "\n").rstrip().rpartition("\n")[2].strip():
                     self._status(f"  {visible(line, one_line=True)}"[: self._width()])
-            case events.TurnStarted() | events.StepStarted():
+            case events.RunStarted() | events.TurnStarted() | events.StepStarted():
                 pass
             case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():
                 pass
@@ -134,7 +134,17 @@ class Console:
         return self._paint(DIM, text)
 
     def _paint(self, colour: str, text: str) -> str:
-        return f"{colour}{text}{RESET}" if self._colours else text
+        return paint(colour, text) if self._colours else text
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Tell whether what is written there may be coloured (https://no-color.org)."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def paint(colour: str, text: str) -> str:
+    """Colour a text."""
+    return f"{colour}{text}{RESET}"
 
 
 class AskingApprover:

@@ -1,20 +1,28 @@
 """`exec` and `ask`: one turn without a conversation, for terminals and scripts."""
 
+import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from vtcode import events
+from vtcode import __version__
 from vtcode.console import AskingApprover, Console
 from vtcode.conversation import Conversation
-from vtcode.events import Event, TurnFinished
+from vtcode.events import Event, RunStarted, TextDelta, TurnFinished
 from vtcode.messages import Finish
+from vtcode.output import check_writable, write_whole
 from vtcode.providers import ProviderError
 from vtcode.settings import Settings
-from vtcode.startup import start
+from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    from vtcode.schema import Schema
 
 
 class Exit(IntEnum):
@@ -31,46 +39,101 @@ class Exit(IntEnum):
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One headless run."""
 
-    text: str
+    task: Callable[[Running], str]
+    """What to say, given what the run works with."""
     with_tools: bool
     full_auto: bool = False
     embedded: bool = False
     as_json: bool = False
     quiet: bool = False
+    last_message: Path | None = None
+    """Where the final answer is written besides."""
+    seconds: float | None = None
+    """After which the run is stopped."""
+    schema: "Schema | None" = None
+    """What the answer must follow."""
 
 
 async def run_once(settings: Settings, workspace: Workspace, options: RunOptions) -> int:
-    """Run one turn and return the exit status."""
+    """Run one turn and return the exit status.
+
+    Raises:
+        UsageError: when the final answer could not be written where it is to go.
+    """
+    if options.last_message is not None:
+        check_writable(options.last_message)
     console = Console(quiet=options.quiet or options.as_json)
     warn(console, settings, full_auto=options.full_auto)
-    end: TurnFinished | None = None
     try:
-        async with start(
-            settings,
-            workspace,
-            AskingApprover(console),
-            console.say,
-            with_tools=options.with_tools,
-            full_auto=options.full_auto,
-            embedded=options.embedded,
-        ) as running:
-            console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
-            async with contextlib.aclosing(running.agent.run_turn(Conversation(), options.text)) as turn:
-                async for event in turn:
-                    if options.as_json:
-                        _print_json(event)
-                    else:
-                        console.show(event)
-                    if isinstance(event, TurnFinished):
-                        end = event
+        async with asyncio.timeout(options.seconds):
+            end = await _work(settings, workspace, options, console)
+    except TimeoutError:
+        console.fail(f"stopped after {options.seconds:g} seconds, as --timeout says.")
+        return Exit.LIMIT
     except ProviderError as error:
         console.fail(str(error))
         return Exit.FAILED
-    assert end is not None, "a turn that did not raise ends with TurnFinished"
     if end.error:
         console.fail(end.error)
     console.say(summary(end))
+    if options.last_message is not None:
+        write_whole(options.last_message, end.text)
     return exit_status(end)
+
+
+async def _work(settings: Settings, workspace: Workspace, options: RunOptions, console: Console) -> TurnFinished:
+    async with start(
+        settings,
+        workspace,
+        AskingApprover(console),
+        console.say,
+        with_tools=options.with_tools,
+        full_auto=options.full_auto,
+        embedded=options.embedded,
+        schema=options.schema.value if options.schema else None,
+    ) as running:
+        console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
+        lines = JsonLines() if options.as_json else None
+        if lines is not None:
+            sandbox = str(running.sandbox) if options.with_tools else ""
+            lines.record(RunStarted(__version__, running.model, running.address, sandbox))
+        conversation = Conversation(recorder=lines)
+
+        async def turn(text: str) -> TurnFinished:
+            return await _turn(running, conversation, text, None if options.as_json else console, options.schema)
+
+        if options.schema is None:
+            return await turn(options.task(running))
+        # For those who ask for it, as the validator is.
+        from vtcode.structured import ask_structured
+
+        end = await ask_structured(turn, options.task(running), options.schema, console)
+        if not end.error and not options.as_json:
+            print(end.text, flush=True)
+        return end
+
+
+async def _turn(
+    running: Running, conversation: Conversation, text: str, console: Console | None, schema: "Schema | None"
+) -> TurnFinished:
+    end: TurnFinished | None = None
+    async with contextlib.aclosing(running.agent.run_turn(conversation, text)) as turn:
+        async for event in turn:
+            # Nothing of a structured answer is shown before the whole of it is known to be valid.
+            if console is not None and not (schema and isinstance(event, TextDelta)):
+                console.show(event)
+            if isinstance(event, TurnFinished):
+                end = event
+    assert end is not None, "a turn that did not raise ends with TurnFinished"
+    return end
+
+
+class JsonLines:
+    """Prints each fact as a line of JSON, those of an interrupted turn too."""
+
+    def record(self, event: Event) -> None:
+        # ASCII: the same value to a parser, and no control character for a terminal that it may be shown on.
+        print(json.dumps(msgspec.to_builtins(event)).replace("\x7f", "\\u007f"), flush=True)
 
 
 def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
@@ -79,12 +142,6 @@ def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
         console.insist(f"warning: {warning}")
     if full_auto:
         console.insist("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
-
-
-def _print_json(event: Event) -> None:
-    if not isinstance(event, (events.Waiting, events.TextDelta, events.ReasoningDelta)):
-        # ASCII: the same value to a parser, and no control character for a terminal that it may be shown on.
-        print(json.dumps(msgspec.to_builtins(event)).replace("\x7f", "\\u007f"), flush=True)
 
 
 def summary(end: TurnFinished) -> str:

@@ -17,10 +17,12 @@ from vtcode.events import Event
 from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, Usage
 from vtcode.providers import (
     Completed,
+    Note,
     Provider,
     ProviderError,
     ReasoningDelta,
     Request,
+    Retrying,
     TextDelta,
     Waiting,
 )
@@ -143,6 +145,10 @@ class Agent:
                         yield events.ReasoningDelta(text)
                     case Waiting(seconds=seconds, processed=processed, total=total):
                         yield events.Waiting(seconds, processed, total)
+                    case Retrying(reason=reason, attempt=attempt, seconds=seconds):
+                        yield events.Retrying(reason, attempt, seconds)
+                    case Note(text=text):
+                        yield events.Notice(text)
                     case Completed(message=message):
                         read = self._profile.read(message, situation.step)
                         if not shows and not read.calls and read.text:

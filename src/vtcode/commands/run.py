@@ -2,17 +2,25 @@
 
 import argparse
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 
-from vtcode.commands.arguments import Invocation, describe
+import msgspec
+
+from vtcode.commands.arguments import Invocation, describe, positive, seconds
 from vtcode.headless import RunOptions, run_once
+from vtcode.startup import Running
 
 _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
   vtcode exec --full-auto "Run the tests and tell me what fails"
   cat task.md | vtcode exec -"""
 
 _ASK_EXAMPLES = """  vtcode ask "What does os.replace promise?"
-  git diff | vtcode ask "Review this diff:" -"""
+  git diff | vtcode ask "Review this diff:" -
+  vtcode ask --schema person.json "Who wrote the Iliad?\""""
+
+_ASK_NOTES = """With --schema the answer is JSON that the schema accepts, or nothing: the exit status is then 1, and
+standard error says where it fails. A file that is no JSON Schema ends with 2."""
 
 
 def add(parser: argparse.ArgumentParser, name: str) -> None:
@@ -20,27 +28,56 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
     if name == "exec":
         describe(parser, "Do one task with the tools, and end.", _EXEC_EXAMPLES)
     else:
-        describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES)
+        describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES, _ASK_NOTES)
+        parser.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must follow")
     parser.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
-    parser.add_argument("--json", action="store_true", help="print what happens as JSON lines")
+    add_output(parser)
+    if name == "exec":
+        parser.add_argument(
+            "--max-turns", metavar="N", type=positive, help="most steps (model replies), over agent.max_turns"
+        )
+    parser.set_defaults(command=_run, with_tools=name == "exec", max_turns=None, schema=None)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what every headless run takes: where its output goes, and its deadline."""
+    parser.add_argument(
+        "--json", action="store_true", help="print what happens as JSON lines (`vtcode schema events`)"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
-    parser.set_defaults(command=_run, with_tools=name == "exec")
+    parser.add_argument(
+        "--output-last-message", "-o", metavar="FILE", type=Path, help="write the final answer into a file as well"
+    )
+    parser.add_argument("--timeout", metavar="SECONDS", type=seconds, help="stop after so long (exit status 4)")
+
+
+def run_options(options: argparse.Namespace, task: Callable[[Running], str], *, with_tools: bool) -> RunOptions:
+    """Read the options that `add_output` added, and those of every command."""
+    return RunOptions(
+        task=task,
+        with_tools=with_tools,
+        full_auto=options.full_auto,
+        embedded=options.embedded,
+        as_json=options.json,
+        quiet=options.quiet,
+        last_message=options.output_last_message,
+        seconds=options.timeout,
+    )
 
 
 def _run(invocation: Invocation) -> Coroutine[None, None, int]:
     options = invocation.options
-    return run_once(
-        invocation.settings(),
-        invocation.workspace,
-        RunOptions(
-            text=" ".join(_with_input(word) for word in options.text),
-            with_tools=options.with_tools,
-            full_auto=options.full_auto,
-            embedded=options.embedded,
-            as_json=options.json,
-            quiet=options.quiet,
-        ),
-    )
+    settings = invocation.settings()
+    if options.max_turns is not None:
+        settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
+    text = " ".join(_with_input(word) for word in options.text)
+    given = run_options(options, lambda _: text, with_tools=options.with_tools)
+    if options.schema is not None:
+        # Loaded for those who ask for it: the validator costs as much as the whole start.
+        from vtcode.schema import Schema
+
+        given = msgspec.structs.replace(given, schema=Schema.read(options.schema))
+    return run_once(settings, invocation.workspace, given)
 
 
 def _with_input(word: str) -> str:

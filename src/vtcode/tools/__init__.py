@@ -4,6 +4,7 @@ from typing import Final
 
 from vtcode.tools.ask import AskUser
 from vtcode.tools.files import EditFile, ReadFile, WriteFile
+from vtcode.tools.patch import ApplyPatch
 from vtcode.tools.plan import UpdatePlan
 from vtcode.tools.search import GrepFile, ListFiles
 from vtcode.tools.shell import CommandOutput, RunTerminalCmd
@@ -16,6 +17,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     ListFiles(),
     GrepFile(),
     EditFile(),
+    ApplyPatch(),
     WriteFile(),
     RunTerminalCmd(),
     CommandOutput(),

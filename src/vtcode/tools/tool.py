@@ -9,6 +9,7 @@ import msgspec
 from vtcode.sandbox import Level
 from vtcode.settings import SandboxSettings
 from vtcode.tools.background import Background
+from vtcode.tools.changes import FileChanges
 from vtcode.tools.spool import Spool
 from vtcode.workspace import Workspace
 
@@ -36,6 +37,8 @@ ALIASES: Final = {
     "text": "content",
     "cmd": "command",
     "query": "pattern",
+    "diff": "patch",
+    "input": "patch",
     "regex": "pattern",
     "start_line": "start",
     "end_line": "end",
@@ -60,6 +63,12 @@ class ToolContext(msgspec.Struct, frozen=True):
     background: Background | None = None
     """Keeps commands that run on; None for a run that has none."""
     ask: Ask | None = None
+    changes: FileChanges = cast("FileChanges", None)
+    """What the model knows of the files, and how tools change them; made from the workspace if not given."""
+
+    def __post_init__(self) -> None:
+        if not self.changes:
+            msgspec.structs.force_setattr(self, "changes", FileChanges(self.workspace))
 
 
 class Preview(msgspec.Struct, frozen=True):
