@@ -15,11 +15,17 @@ from typing import Final
 from vtcode import __version__
 from vtcode.commands.arguments import Invocation
 from vtcode.config import ConfigError
+from vtcode.output import UsageError
 
 COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
     "models": ("models", "list the models, show one, or try one"),
+    "review": ("review", "review changes that are not committed, or a range of revisions"),
+    "doctor": ("doctor", "look at everything that a run needs"),
+    "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
+    "completion": ("completion", "complete these commands in a shell"),
+    "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 
@@ -62,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         # Here, since what cannot be written at the interpreter's end leaves a trace.
         print(end="", flush=True)
         return status
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         print(f"vtcode: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

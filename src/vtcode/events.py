@@ -1,10 +1,10 @@
 """What happens in a turn, as one closed union with its ordering rules.
 
-A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is `StepStarted`, deltas,
-`MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and `ApprovalGiven` when a
-person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and always exactly one
-`ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere inside the turn.
-Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is
+`StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
+`ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
+always exactly one `ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere
+inside the turn. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,28 @@ import msgspec
 from vtcode.messages import AssistantMessage, Finish, Message, ToolCall, ToolResult, Usage
 
 
+class RunStarted(msgspec.Struct, frozen=True, tag="run.started"):
+    """What a headless run works with."""
+
+    version: str
+    """Of this program."""
+    model: str
+    address: str
+    sandbox: str = ""
+    """The level of isolation for commands; empty for a run without tools."""
+    session: str = ""
+    """By which the conversation can be gone on with; empty when it is not kept."""
+
+
 class TurnStarted(msgspec.Struct, frozen=True, tag="turn.started"):
+    """The user said something, and the agent sets to work."""
+
     text: str
 
 
 class StepStarted(msgspec.Struct, frozen=True, tag="step.started"):
+    """A reply of the model is asked for."""
+
     number: int
     """From 1 in each turn."""
 
@@ -35,29 +52,41 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag="text.delta"):
+    """A piece of the answer."""
+
     text: str
 
 
 class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning.delta"):
+    """A piece of what the model thinks before it answers."""
+
     text: str
 
 
 class MessageFinished(msgspec.Struct, frozen=True, tag="message.finished"):
+    """A reply of the model is whole."""
+
     message: AssistantMessage
 
 
 class ApprovalAsked(msgspec.Struct, frozen=True, tag="approval.asked"):
+    """A policy says prompt: a person is to decide."""
+
     call: ToolCall
     rule: str
 
 
 class ApprovalGiven(msgspec.Struct, frozen=True, tag="approval.given"):
+    """The decision of that person, or of the lack of one."""
+
     call: ToolCall
     approved: bool
     rule: str
 
 
 class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started"):
+    """A call may run, and is about to."""
+
     call: ToolCall
     rule: str
     """The policy rule that let it run."""
@@ -71,6 +100,8 @@ class ToolOutput(msgspec.Struct, frozen=True, tag="tool.output"):
 
 
 class ToolFinished(msgspec.Struct, frozen=True, tag="tool.finished"):
+    """The one answer to a call."""
+
     call: ToolCall
     result: ToolResult
     seconds: float
@@ -118,7 +149,8 @@ class TurnFinished(msgspec.Struct, frozen=True, tag="turn.finished"):
 
 
 Event = (
-    TurnStarted
+    RunStarted
+    | TurnStarted
     | StepStarted
     | Waiting
     | TextDelta
@@ -153,7 +185,7 @@ def check_order(events: Iterable[Event]) -> None:
     unanswered: list[str] = []
     state: Literal["before", "turn", "reply", "calls", "after"] = "before"
     for event in events:
-        if (state == "before") != isinstance(event, TurnStarted) or state == "after":
+        if (state == "before") != isinstance(event, (RunStarted, TurnStarted)) or state == "after":
             raise OrderError(f"{event!r} in state {state}")
         match event:
             case TurnStarted():
@@ -164,7 +196,8 @@ def check_order(events: Iterable[Event]) -> None:
             case TextDelta() | ReasoningDelta():
                 _require(state == "reply", event)
             case MessageFinished(message=message):
-                _require(state == "reply", event)
+                # One that is interrupted before its first step gets a reply all the same.
+                _require(state in {"turn", "reply"}, event)
                 unanswered = [call.id for call in message.calls]
                 state = "calls"
             case ApprovalAsked(call=call) | ApprovalGiven(call=call) | ToolStarted(call=call) | ToolOutput(call=call):
@@ -174,7 +207,7 @@ def check_order(events: Iterable[Event]) -> None:
                 unanswered.pop(0)
             case Compacted():
                 _require(state in {"turn", "calls"} and not unanswered, event)
-            case Waiting() | Retrying() | Notice():
+            case RunStarted() | Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():
                 _require(not unanswered, event)

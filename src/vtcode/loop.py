@@ -1,14 +1,16 @@
 """A turn: ask, stream, approve, run, repeat."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from vtcode import events
 from vtcode.approval import Policies, Policy, Verdict, judge
+from vtcode.command_rules import rule_on
 from vtcode.context import Profile
 from vtcode.conversation import Conversation
 from vtcode.events import Event
@@ -24,8 +26,9 @@ from vtcode.providers import (
     TextDelta,
     Waiting,
 )
+from vtcode.settings import CommandRules
 from vtcode.situation import Situation
-from vtcode.tools import BadArguments, Preview, Tool, ToolContext, parse_arguments
+from vtcode.tools import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
 
 REPEATS = 2
 """How often one call may be repeated word for word before it is answered with a warning instead."""
@@ -38,6 +41,14 @@ class Approver(Protocol):
         """Tell whether the call may run. Without a person to ask, the answer is no."""
         ...
 
+    async def confirm(self, question: str) -> bool:
+        """Ask whether something of ours may be done. Without a person to ask, the answer is no."""
+        ...
+
+    async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
+        """Put a question of the model to the person; None when nobody is there."""
+        ...
+
 
 class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every turn of a run."""
@@ -45,6 +56,7 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     base: Request
     """The model and the limits; each step completes it."""
     policies: Policies
+    commands: CommandRules = CommandRules()
     full_auto: bool = False
     max_steps: int = 50
 
@@ -152,7 +164,7 @@ class Agent:
         if tool is None:
             offered = ", ".join(self._tools)
             result = _error(call, f"There is no tool {call.name!r}. The tools are: {offered}.")
-        elif tally.repeats(call) > REPEATS:
+        elif tally.repeats(call) > REPEATS and tool.effect != "watches":
             result = _error(call, "You made this very call before and have its result. Do something else, or answer.")
         else:
             arguments = parse_arguments(tool, call.arguments)
@@ -168,9 +180,8 @@ class Agent:
         assert result is not None, "a call that runs ends with its result"
         yield events.ToolFinished(call, result, time.monotonic() - started)
 
-    async def _run(self, call: ToolCall, tool: Tool, arguments: msgspec.Struct) -> AsyncGenerator[Event | ToolResult]:
-        sensitive = tool.sensitive(arguments, self._context)
-        verdict = judge(self._settings.policies, tool.name, full_auto=self._settings.full_auto, sensitive=sensitive)
+    async def _run(self, call: ToolCall, tool: Tool, arguments: Any) -> AsyncGenerator[Event | ToolResult]:
+        verdict = self._judged(tool, arguments)
         if verdict.policy is Policy.PROMPT:
             yield events.ApprovalAsked(call, verdict.rule)
             approved = await self._approver.decide(call, tool.preview(arguments, self._context), verdict)
@@ -182,9 +193,64 @@ class Agent:
             yield _denied(call, verdict.rule)
             return
         yield events.ToolStarted(call, verdict.rule)
-        outcome = await tool.run(arguments, self._context)
+        feed = _Feed()
+        context = msgspec.structs.replace(self._context, on_output=feed.add, ask=self._approver.answer)
+        running = asyncio.create_task(tool.run(arguments, context))
+        running.add_done_callback(lambda _: feed.end())
+        try:
+            while (text := await feed.next()) is not None:
+                yield events.ToolOutput(call, text)
+            outcome: Outcome = await running
+        finally:
+            # On every way out, so that nothing of a call outlives its turn.
+            running.cancel()
+            await asyncio.wait({running})
         status = Status.OK if outcome.ok else Status.ERROR
         yield ToolResult(call.id, call.name, status, outcome.text, outcome.summary)
+
+    def _judged(self, tool: Tool, arguments: Any) -> Verdict:
+        """Ask the policies, and for a command line the rules of [commands]."""
+        sensitive = tool.sensitive(arguments, self._context)
+        command = None
+        if tool.effect == "runs":
+            ruling = rule_on(self._settings.commands, tool.preview(arguments, self._context).text)
+            command, sensitive = ruling.verdict, ruling.caution or sensitive
+        return judge(
+            self._settings.policies,
+            tool.name,
+            full_auto=self._settings.full_auto,
+            sensitive=sensitive,
+            command=command,
+        )
+
+
+class _Feed:
+    """What a running call prints, on its way to whoever shows it; a flood is thinned out and never waits."""
+
+    _MOST = 1 << 14
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._is_ended = False
+        self._news = asyncio.Event()
+
+    def add(self, text: str) -> None:
+        self._text = (self._text + text)[-self._MOST :]
+        self._news.set()
+
+    def end(self) -> None:
+        self._is_ended = True
+        self._news.set()
+
+    async def next(self) -> str | None:
+        """Wait for more; None when the call has ended."""
+        await self._news.wait()
+        self._news.clear()
+        if self._is_ended:
+            # The news of the end stays, for the turn after the last text.
+            self._news.set()
+        text, self._text = self._text, ""
+        return text or (None if self._is_ended else "")
 
 
 class _Tally:

@@ -11,7 +11,7 @@ import msgspec
 from vtcode.context import choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.loop import Agent, Approver, TurnSettings
-from vtcode.models import choose
+from vtcode.models import choose_model
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -28,7 +28,8 @@ from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
-from vtcode.tools import TOOLS, ToolContext
+from vtcode.tools import TOOLS, Tool, ToolContext
+from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
 
@@ -48,6 +49,8 @@ class Running(msgspec.Struct, frozen=True):
     model: str
     address: str
     sandbox: Level
+    context_length: int | None = None
+    """Tokens that a request may use, where the server tells."""
 
     @property
     def summary(self) -> str:
@@ -81,20 +84,31 @@ async def start(
     """
     async with contextlib.AsyncExitStack() as stack:
         provider, known = await reach(settings, stack, say, embedded=embedded)
-        model, info = choose(settings.default_model, known, provider.endpoint)
+        model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
+        if tools and settings.mcp.enabled and settings.mcp.servers:
+            tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         profile = choose_profile(settings.profile, info, specs)
-        level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
+        has_box = with_tools and settings.sandbox.mode != "off"
+        level = await asyncio.to_thread(detect, os.environ) if has_box else Level.NONE
         limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
         if info is not None and info.context_length:
             # One result takes a quarter of the context at most: a token is some four characters.
             limit = min(limit, info.context_length)
+        background = Background()
+        stack.push_async_callback(background.close)
         agent = Agent(
             provider,
             profile,
             tools,
-            ToolContext(workspace=workspace, output_limit=limit, level=level),
+            ToolContext(
+                workspace=workspace,
+                output_limit=limit,
+                level=level,
+                sandbox=settings.sandbox,
+                background=background,
+            ),
             approver,
             TurnSettings(
                 base=Request(
@@ -109,12 +123,24 @@ async def start(
                     parallel_tool_calls=settings.parallel_tool_calls,
                 ),
                 policies=settings.policies,
+                commands=settings.commands,
                 full_auto=full_auto,
                 max_steps=settings.max_turns,
             ),
             lambda: workspace_files(workspace),
         )
-        yield Running(agent, model, provider.address, level)
+        yield Running(agent, model, provider.address, level, info.context_length if info else None)
+
+
+def _server_tools(
+    settings: Settings, workspace: Workspace, approver: Approver, say: Say
+) -> contextlib.AbstractAsyncContextManager[tuple[Tool, ...]]:
+    # Here, since most runs have no such servers.
+    from vtcode.tools.mcp import server_tools
+    from vtcode.tools.mcp_approval import Approvals
+
+    approvals = Approvals(state_folder(os.environ) / "mcp.json")
+    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, approver.confirm)
 
 
 async def reach(

@@ -1,13 +1,15 @@
 """`ask --schema`: an answer that a JSON Schema accepts, or the place where it does not."""
 
+import asyncio
 import contextlib
 
-from vtcode import events
+from vtcode import __version__, events
 from vtcode.console import AskingApprover, Console
 from vtcode.conversation import Conversation
-from vtcode.events import TurnFinished
-from vtcode.headless import Exit, RunOptions, exit_status, print_json, summary, warn
+from vtcode.events import RunStarted, TurnFinished
+from vtcode.headless import Exit, JsonLines, RunOptions, exit_status, summary, warn
 from vtcode.messages import Finish
+from vtcode.output import check_writable, write_whole
 from vtcode.providers import ProviderError
 from vtcode.schema import Answer, Mismatch, Schema
 from vtcode.settings import Settings
@@ -16,39 +18,57 @@ from vtcode.workspace import Workspace
 
 
 async def ask_structured(settings: Settings, workspace: Workspace, options: RunOptions, schema: Schema) -> int:
-    """Ask, once more if need be, and print the answer only if the schema accepts it. Returns the exit status."""
+    """Ask, once more if need be, and print the answer only if the schema accepts it. Returns the exit status.
+
+    Raises:
+        UsageError: when the answer could not be written where it is to go.
+        ConfigError: when the schema refers to what is not in it.
+    """
+    if options.last_message is not None:
+        check_writable(options.last_message)
     console = Console(quiet=options.quiet or options.as_json)
     warn(console, settings, full_auto=options.full_auto)
     try:
-        async with start(
-            settings,
-            workspace,
-            AskingApprover(console),
-            console.say,
-            with_tools=False,
-            embedded=options.embedded,
-            schema=schema.value,
-        ) as running:
+        async with (
+            asyncio.timeout(options.seconds),
+            start(
+                settings,
+                workspace,
+                AskingApprover(console),
+                console.say,
+                with_tools=False,
+                embedded=options.embedded,
+                schema=schema.value,
+            ) as running,
+        ):
             console.say(f"{running.model} at {running.address}")
             return await _ask(running, console, options, schema)
+    except TimeoutError:
+        console.fail(f"stopped after {options.seconds:g} seconds, as --timeout says.")
+        return Exit.LIMIT
     except ProviderError as error:
         console.fail(str(error))
         return Exit.FAILED
 
 
 async def _ask(running: Running, console: Console, options: RunOptions, schema: Schema) -> int:
-    conversation = Conversation()
-    text = options.text
+    lines = JsonLines() if options.as_json else None
+    if lines is not None:
+        lines.record(RunStarted(__version__, running.model, running.address))
+    conversation = Conversation(recorder=lines)
+    text = options.task(running)
     for is_last in (False, True):
-        end = await _turn(running, conversation, text, console, options)
+        end = await _turn(running, conversation, text, console, draws=lines is None)
         if end.error:
             console.fail(end.error)
         if end.finish not in {Finish.STOP, Finish.LENGTH}:
             return exit_status(end)
         match schema.judge(end.text):
             case Answer(text=answer):
-                if not options.as_json:
+                if lines is None:
                     print(answer, flush=True)
+                if options.last_message is not None:
+                    write_whole(options.last_message, answer)
                 console.say(summary(end))
                 return Exit.DONE
             case Mismatch() as mismatch:
@@ -65,15 +85,13 @@ async def _ask(running: Running, console: Console, options: RunOptions, schema: 
 
 
 async def _turn(
-    running: Running, conversation: Conversation, text: str, console: Console, options: RunOptions
+    running: Running, conversation: Conversation, text: str, console: Console, *, draws: bool
 ) -> TurnFinished:
     end: TurnFinished | None = None
     async with contextlib.aclosing(running.agent.run_turn(conversation, text)) as turn:
         async for event in turn:
-            if options.as_json:
-                print_json(event)
-            elif not isinstance(event, events.TextDelta):
-                # Nothing of an answer is shown before the whole of it is known to be valid.
+            # Nothing of an answer is shown before the whole of it is known to be valid.
+            if draws and not isinstance(event, events.TextDelta):
                 console.show(event)
             if isinstance(event, TurnFinished):
                 end = event

@@ -32,6 +32,9 @@ def test_the_tools_are_these_and_their_schemas_are_small() -> None:
         "edit_file",
         "write_file",
         "run_terminal_cmd",
+        "command_output",
+        "update_plan",
+        "ask_user",
     ]
     assert tool("read_file").parameters() == {
         "type": "object",
@@ -40,8 +43,8 @@ def test_the_tools_are_these_and_their_schemas_are_small() -> None:
     }
     assert tool("list_files").parameters() == {"type": "object", "properties": {"path": {"type": "string"}}}
     wire = [{"name": t.name, "description": t.description, "parameters": t.parameters()} for t in TOOLS]
-    # 4 characters a token is what the default model's vocabulary comes to: below 350 tokens.
-    assert len(json.dumps(wire)) < 1400
+    # 4 characters a token is what the default model's vocabulary comes to: below 60 tokens a tool.
+    assert len(json.dumps(wire)) < 2160
 
 
 @pytest.mark.parametrize(

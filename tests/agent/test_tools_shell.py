@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.agent.tools import Toolbox
 from vtcode.sandbox import Level
-from vtcode.tools.shell import Ends
+from vtcode.tools.output import Ends
 
 
 @pytest.fixture(params=list(Level))

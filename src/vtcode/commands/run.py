@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from vtcode.commands.arguments import Invocation, describe
+import msgspec
+
+from vtcode.commands.arguments import Invocation, describe, positive, seconds
 from vtcode.headless import RunOptions, run_once
+from vtcode.startup import Running
 
 _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
   vtcode exec --full-auto "Run the tests and tell me what fails"
@@ -28,33 +31,55 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
         describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES, _ASK_NOTES)
         parser.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must follow")
     parser.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
-    parser.add_argument("--json", action="store_true", help="print what happens as JSON lines")
+    add_output(parser)
+    if name == "exec":
+        parser.add_argument(
+            "--max-turns", metavar="N", type=positive, help="most steps (model replies), over agent.max_turns"
+        )
+    parser.set_defaults(command=_run, with_tools=name == "exec")
+    parser.set_defaults(**({"schema": None} if name == "exec" else {"max_turns": None}))
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what every headless run takes: where its output goes, and its deadline."""
+    parser.add_argument(
+        "--json", action="store_true", help="print what happens as JSON lines (`vtcode schema events`)"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer and errors")
-    parser.set_defaults(command=_run, with_tools=name == "exec", **({"schema": None} if name == "exec" else {}))
+    parser.add_argument(
+        "--output-last-message", "-o", metavar="FILE", type=Path, help="write the final answer into a file as well"
+    )
+    parser.add_argument("--timeout", metavar="SECONDS", type=seconds, help="stop after so long (exit status 4)")
+
+
+def run_options(options: argparse.Namespace, task: Callable[[Running], str], *, with_tools: bool) -> RunOptions:
+    """Read the options that `add_output` added, and those of every command."""
+    return RunOptions(
+        task=task,
+        with_tools=with_tools,
+        full_auto=options.full_auto,
+        embedded=options.embedded,
+        as_json=options.json,
+        quiet=options.quiet,
+        last_message=options.output_last_message,
+        seconds=options.timeout,
+    )
 
 
 def _run(invocation: Invocation) -> Coroutine[None, None, int]:
     options = invocation.options
     settings = invocation.settings()
+    if options.max_turns is not None:
+        settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
+    text = " ".join(_with_input(word) for word in options.text)
+    run = run_options(options, lambda _: text, with_tools=options.with_tools)
     if options.schema is not None:
         # Loaded for those who ask for it: the validator costs as much as the whole start.
         from vtcode.schema import Schema
         from vtcode.structured import ask_structured
 
-        schema = Schema.read(options.schema)
-        return ask_structured(settings, invocation.workspace, _run_options(options), schema)
-    return run_once(settings, invocation.workspace, _run_options(options))
-
-
-def _run_options(options: argparse.Namespace) -> RunOptions:
-    return RunOptions(
-        text=" ".join(_with_input(word) for word in options.text),
-        with_tools=options.with_tools,
-        full_auto=options.full_auto,
-        embedded=options.embedded,
-        as_json=options.json,
-        quiet=options.quiet,
-    )
+        return ask_structured(settings, invocation.workspace, run, Schema.read(options.schema))
+    return run_once(settings, invocation.workspace, run)
 
 
 def _with_input(word: str) -> str:

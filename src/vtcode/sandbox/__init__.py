@@ -39,18 +39,26 @@ def detect(environ: Mapping[str, str]) -> Level:
     return Level.NONE
 
 
-def launch(command: str, workspace: Path, level: Level, environ: Mapping[str, str] = os.environ) -> Launch:
+def launch(
+    command: str,
+    workspace: Path,
+    level: Level,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    network: bool = False,
+) -> Launch:
     """Lay out how `command`, a line for bash, runs at `level`.
 
     Args:
         workspace: absolute, with links resolved; the only place that the command may change.
         environ: where the user's home and search path are read; nothing else of it is passed on.
+        network: whether a boxed command shares the machine's network.
     """
     home = home_folder(environ)
     match level:
         case Level.BUBBLEWRAP:
             boxed_home = bubblewrap.boxed_home(home, workspace)
-            argv = bubblewrap.box(_shell(command), workspace, home, environ)
+            argv = bubblewrap.box(_shell(command), workspace, home, environ, network=network)
             return Launch(argv, command_environment(environ, workspace, boxed_home))
         case Level.NONE:
             return Launch(_shell(command), command_environment(environ, workspace, home))
@@ -61,5 +69,6 @@ def launch(command: str, workspace: Path, level: Level, environ: Mapping[str, st
 def _shell(command: str) -> tuple[str, ...]:
     search = os.pathsep.join(SYSTEM_PATH)
     if bash := shutil.which("bash", path=search):
-        return (bash, "--norc", "--noprofile", "-c", command)
-    return ("/bin/sh", "-c", command)
+        # The dashes keep a line that begins with one from being an option of the shell.
+        return (bash, "--norc", "--noprofile", "-c", "--", command)
+    return ("/bin/sh", "-c", "--", command)

@@ -69,7 +69,7 @@ async def run_process(
                 await _ended(process, reading)
         finally:
             reading.cancel()
-            await _end(process)
+            await end_group(process)
         return await process.wait()
 
 
@@ -89,7 +89,7 @@ async def _ended(process: asyncio.subprocess.Process, reading: asyncio.Task[None
         waiting.cancel()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_group(process: asyncio.subprocess.Process) -> None:
     """End what may still run: first asked, then killed; the whole group, also when its leader is gone."""
     try:
         if process.returncode is None:

@@ -130,7 +130,7 @@ def _existing(workspace: Workspace, path: str) -> Path:
 
 async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], records: "_Records") -> None:
     """Run ripgrep on a located path. That it was stopped, by time or by `Enough`, is noted in `records`."""
-    program = _find_ripgrep(workspace)
+    program = find_ripgrep(workspace)
     if program is None:
         raise _SearchFailed("ripgrep (rg) is not installed, so files cannot be searched. Use other tools.")
     # "./" keeps a name with a leading dash from being an option.
@@ -166,7 +166,7 @@ async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], re
             )
 
 
-def _find_ripgrep(workspace: Workspace) -> str | None:
+def find_ripgrep(workspace: Workspace) -> str | None:
     """Find ripgrep: the one installed with this program first, and never one that a workspace brings along."""
     if own := shutil.which("rg", path=str(Path(sys.executable).parent)):
         return own
