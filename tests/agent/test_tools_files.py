@@ -63,13 +63,8 @@ def test_the_tools_are_these_and_their_schemas_are_small() -> None:
     }
     assert tool("list_files").parameters() == {"type": "object", "properties": {"path": {"type": "string"}}}
     wire = [{"name": t.name, "description": t.description, "parameters": t.parameters()} for t in TOOLS]
-<<<<<<< HEAD
-    # 4 characters a token is what the default model's vocabulary comes to: below 60 tokens a tool.
-    assert len(json.dumps(wire)) < 2160
-=======
     # 4 characters a token is what the default model's vocabulary comes to: some 60 tokens a tool.
     assert len(json.dumps(wire)) < 240 * len(TOOLS)
->>>>>>> files
 
 
 @pytest.mark.parametrize(

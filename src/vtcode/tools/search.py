@@ -142,10 +142,6 @@ def _existing(workspace: Workspace, path: str) -> Path:
 
 
 async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], records: "_Records") -> None:
-<<<<<<< HEAD
-    """Run ripgrep on a located path. That it was stopped, by time or by `Enough`, is noted in `records`."""
-    program = find_ripgrep(workspace)
-=======
     """Search beneath a located path. That it was stopped, by time or by `Enough`, is noted in `records`."""
     # "./" keeps a name with a leading dash from being an option.
     base = "./" if path == workspace.root else f"./{workspace.relative(path)}"
@@ -154,7 +150,6 @@ async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], re
 
 async def _run(workspace: Workspace, base: str, options: tuple[str, ...], records: "_Records") -> None:
     program = find_ripgrep(workspace)
->>>>>>> files
     if program is None:
         raise _SearchFailed("ripgrep (rg) is not installed, so files cannot be searched. Use other tools.")
     argv = (program, *_COMMON, *options, "--", base)
