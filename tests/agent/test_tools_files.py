@@ -621,3 +621,13 @@ def test_a_diff_applied_gives_the_new_text(old: str, new: str) -> None:
     if old.removesuffix("\n") != new.removesuffix("\n"):
         assert "\n".join(kept) in new
         assert all(line[1:] in old for line in lines if line[:1] == "-")
+
+
+def test_a_passage_of_a_megabyte_that_is_nearly_there_is_answered_within_seconds(box: Toolbox) -> None:
+    box.write("f", "x\n" * 500_000 + "y\n")
+    started = time.monotonic()
+    for old in ("x\n" * 400_000 + "z", " x\n" * 300_000 + "z", "x\n" * 400_000):
+        assert not box.run("edit_file", path="f", old_str=old, new_str="new").ok
+    hunk = " x\n" * 300_000 + "-z\n+y\n"
+    assert not box.run("apply_patch", patch=f"*** Update File: f\n@@\n{hunk}").ok
+    assert time.monotonic() - started < 20
