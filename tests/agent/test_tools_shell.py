@@ -118,6 +118,12 @@ def test_a_command_left_in_the_background_is_stopped_and_not_waited_for(box: Too
     assert soon_gone("sleep 1000.5")
 
 
+def test_what_left_the_process_group_is_stopped_too(box: Toolbox) -> None:
+    escape = "(setsid nohup sleep 1000.0625 >/dev/null 2>&1 &); setsid sleep 1000.0625 & sleep 0.1"
+    assert box.run("run_terminal_cmd", command=escape).ok
+    assert soon_gone("sleep 1000.0625")
+
+
 def test_a_command_that_is_cancelled_is_stopped_with_all_it_started(box: Toolbox) -> None:
     async def cancel_soon() -> None:
         call = asyncio.create_task(box.call("run_terminal_cmd", command="sleep 1000.75 & sleep 1000.75"))
