@@ -11,7 +11,7 @@ import msgspec
 from vtcode.context import choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.loop import Agent, Approver, TurnSettings
-from vtcode.models import choose
+from vtcode.models import choose_model
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -84,7 +84,7 @@ async def start(
     """
     async with contextlib.AsyncExitStack() as stack:
         provider, known = await reach(settings, stack, say, embedded=embedded)
-        model, info = choose(settings.default_model, known, provider.endpoint)
+        model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
         if tools and settings.mcp.enabled and settings.mcp.servers:
             tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))

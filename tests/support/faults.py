@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -31,8 +31,14 @@ class FaultServer:
 
 
 @contextlib.contextmanager
-def fault_server(chat: bytes, *, listing: bytes | None = None, hang: float = 0.0) -> Iterator[FaultServer]:
-    """Answer `GET …/models` with `listing` and everything else with `chat`, then stay silent for `hang` seconds."""
+def fault_server(
+    chat: bytes | Callable[[bytes], bytes], *, listing: bytes | None = None, hang: float = 0.0
+) -> Iterator[FaultServer]:
+    """Answer `GET …/models` with `listing` and everything else with `chat`, then stay silent for `hang` seconds.
+
+    Args:
+        chat: the bytes, or what makes them from the bytes of the request.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
     server = FaultServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
@@ -48,7 +54,8 @@ def fault_server(chat: bytes, *, listing: bytes | None = None, hang: float = 0.0
                 request = _read(connection)
                 server.requests.append(request)
                 is_listing = request.startswith(b"GET") and b"/models" in request.split(b"\r\n")[0]
-                connection.sendall((listing or models("m")) if is_listing else chat)
+                answer = chat if isinstance(chat, bytes) else b"" if is_listing else chat(request)
+                connection.sendall((listing or models("m")) if is_listing else answer)
                 end = time.monotonic() + (0 if is_listing else hang)
                 while time.monotonic() < end and not over.is_set():
                     time.sleep(0.02)

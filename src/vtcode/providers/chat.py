@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from vtcode.messages import AssistantMessage, Message, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, ReasoningDelta, Request, TextDelta, ToolSpec
 from vtcode.providers.assembly import Assembly, Chunk, ErrorObject
+from vtcode.providers.decoding import decode
 from vtcode.providers.dialect import Reader, ServerError, arguments_of
 
 DONE: Final = "[DONE]"
@@ -70,7 +69,7 @@ class _ChatReader(Assembly):
         if data == DONE:
             self.end()
             return []
-        chunk = msgspec.json.decode(data, type=Chunk)
+        chunk = decode(data, Chunk)
         if chunk.error is not None:
             raise ServerError(ErrorObject(chunk.error) if isinstance(chunk.error, str) else chunk.error)
         return self.add(chunk)

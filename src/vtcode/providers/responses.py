@@ -7,6 +7,7 @@ import msgspec
 from vtcode.messages import AssistantMessage, Message, ToolResult, Usage, UserMessage
 from vtcode.providers import JsonObject, ReasoningDelta, Request, TextDelta, ToolSpec
 from vtcode.providers.assembly import ErrorObject
+from vtcode.providers.decoding import decode
 from vtcode.providers.dialect import Reader, ServerError, arguments_of
 from vtcode.providers.draft import CallDraft, Draft, count
 
@@ -141,7 +142,7 @@ class _Reader:
     def read(self, data: str) -> Sequence[TextDelta | ReasoningDelta]:
         if data == "[DONE]":
             return []
-        event = msgspec.json.decode(data, type=_Event)
+        event = decode(data, _Event)
         self.draft.count_piece()
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta" if event.delta:

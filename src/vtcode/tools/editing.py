@@ -32,7 +32,8 @@ def replaced(shown: str, file: TextFile, old: str, new: str) -> str:
     places = _places(file.text, old)
     if len(places) > 1:
         raise EditRefused(_ambiguous(shown, [file.text.count("\n", 0, start) + 1 for start, _ in places]))
-    if places:
+    is_deeper = bool(places) and _is_indented_deeper(file.text, places[0][0], old, new)
+    if places and not is_deeper:
         start, end = places[0]
         matched = file.text[start:end]
         newline = "\r\n" if "\r\n" in matched else "\n" if "\n" in matched else file.newline
@@ -42,6 +43,12 @@ def replaced(shown: str, file: TextFile, old: str, new: str) -> str:
     if (bare := unnumbered(old, new)) is not None and bare[0].strip():
         return replaced(shown, file, *bare)
     raise EditRefused(_not_found(shown, file.text, old, new))
+
+
+def _is_indented_deeper(text: str, start: int, old: str, new: str) -> bool:
+    """Whether a line was given with less indentation than it has, so that lines put there would have too little."""
+    line = old.removesuffix("\n")
+    return "\n" not in line and "\n" in new and line[:1] in {" ", "\t"} and text[start - 1 : start] in {" ", "\t"}
 
 
 def _replaced_loosely(shown: str, file: TextFile, old: str, new: str) -> str | None:
@@ -78,7 +85,7 @@ def replace_lines(lines: list[str], start: int, end: int, old: list[str], new: l
     """
     there = lines[start:end]
     ending = "\r" if any(line.endswith("\r") for line in (there if end < len(lines) else lines)) else ""
-    fitted = fit(old, there, new, ending)
+    fitted = fit(old, new, lines, start, ending)
     if fitted is None:
         return None
     if end == len(lines) and fitted and ending:

@@ -25,7 +25,9 @@ def apply_hunks(file: TextFile, hunks: Sequence[Hunk]) -> str:
     Each is placed in the text as it was, after the one before it if it fits there.
     """
     lines = file.text.split("\n")
-    ending = "\r" if file.newline == "\r\n" else ""
+    # A patch that has carriage returns of its own says where they are.
+    is_exact = any(text.endswith("\r") for hunk in hunks for _, text in hunk.lines)
+    ending = "\r" if file.newline == "\r\n" and not is_exact else ""
     is_terminated = lines[-1] == ""
     if is_terminated:
         lines.pop()
@@ -34,9 +36,9 @@ def apply_hunks(file: TextFile, hunks: Sequence[Hunk]) -> str:
     edits: list[_Edit] = []
     at = 0
     for number, hunk in enumerate(hunks, 1):
-        start, is_exact = _place(hunk, lines, at, f"Hunk {number}" if len(hunks) > 1 else "The hunk")
+        start, is_there = _place(hunk, lines, at, f"Hunk {number}" if len(hunks) > 1 else "The hunk")
         end = start + len(hunk.old)
-        new = _exactly(hunk, lines[start:end], ending) if is_exact else _fitted(hunk, lines[start:end], ending)
+        new = _exactly(hunk, lines[start:end], ending) if is_there else _fitted(hunk, lines, start, ending)
         if any(start < edit[1] and edit[0] < end for edit in edits):
             raise Misplaced(f"Hunk {number} changes lines that an earlier hunk has changed.")
         edits.append((start, end, new))
@@ -68,8 +70,8 @@ def _exactly(hunk: Hunk, there: list[str], ending: str) -> list[str]:
     return new
 
 
-def _fitted(hunk: Hunk, there: list[str], ending: str) -> list[str]:
-    fitted = fit(hunk.old, there, hunk.new, ending)
+def _fitted(hunk: Hunk, lines: list[str], start: int, ending: str) -> list[str]:
+    fitted = fit(hunk.old, hunk.new, lines, start, ending)
     if fitted is None:
         raise Misplaced(f"The blanks of these lines differ in more than one way: {_quoted(hunk)}. Copy them exactly.")
     return fitted
@@ -103,7 +105,7 @@ def _place(hunk: Hunk, lines: list[str], at: int, name: str) -> tuple[int, bool]
 
 
 def _find(lines: list[str], wanted: list[str]) -> list[int]:
-    bare = [line.removesuffix("\r") for line in lines]
+    bare, wanted = ([line.removesuffix("\r") for line in some] for some in (lines, wanted))
     first, count = wanted[0], len(wanted)
     return [at for at, line in enumerate(bare) if line == first and bare[at : at + count] == wanted]
 
