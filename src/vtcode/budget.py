@@ -64,7 +64,7 @@ def tokens_of_fixed(request: Request) -> int:
 
 
 def tokens_of(request: Request) -> int:
-    """Tell the tokens of a request: as the server counted them for the newest reply, and a guess at what came since."""
+    """Tell the tokens of a request: as the server counted them for the newest reply, and a guess at what is new."""
     for index in range(len(request.messages) - 1, -1, -1):
         message = request.messages[index]
         if isinstance(message, AssistantMessage) and message.usage.prompt:

@@ -1,7 +1,7 @@
 """A conversation made shorter: what came to pass in a few words, then the newest messages word for word.
 
-Pure. The shape is one that every chat template takes: a question of ours, the record as the answer to it, whole turns,
-and the turn that goes on, with every call beside its result.
+Pure. The shape is one that every chat template takes: a question of ours, the record as the answer to it, whole
+turns, and the turn that goes on, with every call beside its result.
 """
 
 import re
@@ -14,8 +14,9 @@ from vtcode.budget import PER_MESSAGE, tokens_of_messages, tokens_of_text
 from vtcode.messages import AssistantMessage, Message, Status, ToolResult, Usage, UserMessage
 
 SUMMARY_REQUEST: Final = (
-    "The conversation grows too long to go on with. Write down, for yourself, what is needed to go on without it: the "
-    "task, what you found and changed (with paths), what was decided, what is left to do. At most 200 words, no tools."
+    "The conversation grows too long to go on with. Write down, for yourself, what is needed to go on without it: "
+    "the task, what you found and changed (with paths), what was decided, what is left to do. At most 200 words, no "
+    "tools."
 )
 RECORD_REQUEST: Final = "What happened so far?"
 SUMMARY_TOKENS: Final = 800
@@ -211,5 +212,3 @@ def _first(text: str, most: int) -> str:
 def fits(text: str) -> bool:
     """Tell whether a reply is a summary: something, and not too much."""
     return bool(text.strip()) and tokens_of_text(text) <= SUMMARY_TOKENS * 2
-
-

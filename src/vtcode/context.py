@@ -131,7 +131,9 @@ class PlainProfile:
         return True
 
 
-def choose_profile(wish: str, model: ModelInfo | None, tools: tuple[ToolSpec, ...], most: int | None = None) -> Profile:
+def choose_profile(
+    wish: str, model: ModelInfo | None, tools: tuple[ToolSpec, ...], most: int | None = None
+) -> Profile:
     """Pick how to put tasks to a model.
 
     Args:

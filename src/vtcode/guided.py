@@ -6,8 +6,8 @@ import msgspec
 
 from vtcode.messages import AssistantMessage, Finish, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, Request, ToolSpec
-from vtcode.situation import Situation
 from vtcode.shown import Shown, everything, nothing
+from vtcode.situation import Situation
 
 MAX_PATHS = 400
 """Paths that a guided call may choose from; a longer list costs the server's grammar compiler too much."""

@@ -83,7 +83,9 @@ def read_notes(workspace: Workspace, folder: Path, environ: Mapping[str, str], m
     nested = [path for path in _nested(workspace) if path not in read] if most else []
     if nested:
         parts.append(f"\nRead before you work in these folders: {visible(', '.join(nested), one_line=True)}")
-    return Notes(_OPENING + "".join(parts) if parts else "", tuple(source.shown for source in sources), tuple(warnings))
+    return Notes(
+        _OPENING + "".join(parts) if parts else "", tuple(source.shown for source in sources), tuple(warnings)
+    )
 
 
 def _users(environ: Mapping[str, str], most: int) -> _Source | None:

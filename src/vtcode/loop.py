@@ -244,7 +244,9 @@ class Agent:
                     case Completed(message=message):
                         read = self._profile.read(message, situation.step)
                         if not situation.may_call:
-                            read = msgspec.structs.replace(read, text=read.text if read.text.strip() else NO_ANSWER, calls=())
+                            read = msgspec.structs.replace(
+                                read, text=read.text if read.text.strip() else NO_ANSWER, calls=()
+                            )
                         if not is_shown and not read.calls and read.text:
                             # What was to be a call is none, so it is all the answer that there is.
                             yield events.TextDelta(read.text)
