@@ -3,8 +3,9 @@
 A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
-always exactly one `ToolFinished`. `Reminded` stands between steps, and so does `Compacted`, or in a step whose request
-did not fit. Notices, retries and waits may stand anywhere inside the turn. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+always exactly one `ToolFinished`. `Reminded` stands between steps, and so does `Compacted`, or in a step whose
+request did not fit. Notices, retries and waits may stand anywhere inside the turn. Deltas and waits are drawn and
+never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from vtcode.events import Event
 from vtcode.messages import Finish, Status, ToolCall, ToolResult, Usage
 
 REPEATS: Final = 2
-"""How often a call, or a round of calls with the same results, may be repeated before it is answered with a warning."""
+"""How often a call, or a round of calls with the same results, may be repeated before a warning is its answer."""
 
 LONGEST_ROUND: Final = 3
 """Calls of the longest round that is looked for."""
