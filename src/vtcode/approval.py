@@ -21,7 +21,11 @@ BUILT_IN: Final[Mapping[str, Policy]] = {
     "grep_file": Policy.ALLOW,
     "edit_file": Policy.PROMPT,
     "write_file": Policy.PROMPT,
+    "apply_patch": Policy.PROMPT,
     "run_terminal_cmd": Policy.PROMPT,
+    "command_output": Policy.ALLOW,
+    "update_plan": Policy.ALLOW,
+    "ask_user": Policy.ALLOW,
 }
 """Policies where the configuration says nothing. A tool that is not listed prompts."""
 
@@ -45,17 +49,31 @@ class Verdict(msgspec.Struct, frozen=True):
     """The rule that decided, for people: `tools.policies.read_file = "allow" (vtcode.toml)`."""
 
 
-def judge(policies: Policies, tool_name: str, *, full_auto: bool = False, sensitive: str | None = None) -> Verdict:
-    """Decide one call: the tool's own policy, else the default policy, else the built-in one.
+def judge(
+    policies: Policies,
+    tool_name: str,
+    *,
+    full_auto: bool = False,
+    sensitive: str | None = None,
+    command: Verdict | None = None,
+) -> Verdict:
+    """Decide one call. The first of these that has something to say:
 
-    `sensitive` is a reason to ask in any case, such as "vtcode.toml is protected". `full_auto` allows
-    what would prompt for no such reason. Nothing lowers a deny.
+    1. a deny of the tool's policy; 2. a deny of a command rule; 3. `sensitive`, a reason to ask in any case, such as
+    "vtcode.toml is protected"; 4. an allow of a command rule; 5. `full_auto`, which allows what would prompt; 6. the
+    tool's policy: its own, else the default one, else the built-in one.
+
+    Nothing lowers a deny.
     """
     verdict = _configured(policies, tool_name)
     if verdict.policy is Policy.DENY:
         return verdict
+    if command is not None and command.policy is Policy.DENY:
+        return command
     if sensitive is not None:
         return Verdict(Policy.PROMPT, sensitive)
+    if command is not None and command.policy is Policy.ALLOW:
+        return command
     if full_auto and verdict.policy is Policy.PROMPT:
         return Verdict(Policy.ALLOW, f"full-auto, over {verdict.rule}")
     return verdict

@@ -68,17 +68,25 @@ class Console:
                 word = mark.get(result.status, self._paint(RED, result.status.value))
                 if result.status is Status.DENIED:
                     self._say_call(call)
+                self._clear_status()
                 if not self._quiet:
-                    summary = visible(result.summary, one_line=True)[: self._width()]
+                    first, *more = result.summary.split("\n")
+                    summary = visible(first, one_line=True)[: self._width()]
                     print(f"  {word} {self._dim(f'{summary} ({seconds:.1f} s)')}", file=sys.stderr, flush=True)
+                    for line in more:
+                        self.say(f"     {visible(line, one_line=True)}"[: self._width()])
             case events.Notice(text=text):
                 self.say(text)
+            case events.Reminded(text=text):
+                self.say(f"To the model: {text}")
             case events.Retrying(reason=reason, seconds=seconds):
                 self.say(f"{reason} Trying again in {seconds:.0f} s.")
             case events.Compacted(how=how, before=before, after=after):
                 self.say(f"The conversation was made shorter ({how}): {before} tokens before, {after} after.")
-            case events.ToolOutput():
-                pass
+            case events.ToolOutput(text=text):
+                # A line being written over, such as a progress bar, is shown as it stands.
+                if line := text.replace("\r", "\n").rstrip().rpartition("\n")[2].strip():
+                    self._status(f"  {visible(line, one_line=True)}"[: self._width()])
             case events.RunStarted() | events.TurnStarted() | events.StepStarted():
                 pass
             case events.ApprovalAsked() | events.ApprovalGiven() | events.TurnFinished():
@@ -148,13 +156,28 @@ class AskingApprover:
         self._console = console
 
     async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
+        # The whole text: what is cut away could be the harmful part.
+        return await self._agreed(f"{call.name} asks to run ({verdict.rule}):\n{preview.text}", "Allow it? [y/N] ")
+
+    async def confirm(self, question: str) -> bool:
+        return await self._agreed(question, "Go on? [y/N] ")
+
+    async def _agreed(self, text: str, question: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        self._console.insist(f"{call.name} asks to run ({verdict.rule}):")
-        # The whole text: what is cut away could be the harmful part.
-        self._console.insist(preview.text)
-        answer = await ask("Allow it? [y/N] ", sys.stdin, sys.stderr)
+        self._console.insist(text)
+        answer = await ask(question, sys.stdin, sys.stderr)
         return answer.strip().lower() in {"y", "yes"}
+
+    async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        self._console.insist(f"The model asks: {question}")
+        for number, choice in enumerate(choices, 1):
+            self._console.insist(f"  {number}. {choice}")
+        answer = (await ask("Your answer: ", sys.stdin, sys.stderr)).strip()
+        is_number = answer.isdecimal() and len(answer) < 4 and 1 <= int(answer) <= len(choices)
+        return choices[int(answer) - 1] if is_number else answer
 
 
 async def ask(question: str, source: TextIO, target: TextIO) -> str:

@@ -9,10 +9,11 @@ from typing import Literal
 import msgspec
 
 from vtcode.embedded import is_installed
+from vtcode.models import choose_model
 from vtcode.providers import Endpoint, ModelInfo, ModelNotFound, ProviderError, Refused, Unauthorised, connect
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
-from vtcode.startup import choose_model, state_folder
+from vtcode.startup import endpoint_of, state_folder
 from vtcode.tools.search import find_ripgrep
 from vtcode.workspace import Workspace
 
@@ -53,7 +54,8 @@ def _configuration(settings: Settings) -> Check:
 
 
 async def _server(settings: Settings) -> AsyncIterator[Check]:
-    provider = connect(settings.provider, Endpoint(settings.base_url, settings.api_key))
+    endpoint = endpoint_of(settings)
+    provider = connect(endpoint)
     try:
         known = await provider.models()
     except Refused as error:
@@ -78,13 +80,13 @@ async def _server(settings: Settings) -> AsyncIterator[Check]:
         await provider.close()
     yield Check("server", "ok", f"{settings.base_url} answers, with {len(known)} models")
     yield Check("key", "ok", "the server takes it" if settings.api_key else "none is set, and the server wants none")
-    for check in _model(settings, known):
+    for check in _model(settings, known, endpoint):
         yield check
 
 
-def _model(settings: Settings, known: list[ModelInfo]) -> list[Check]:
+def _model(settings: Settings, known: list[ModelInfo], endpoint: Endpoint) -> list[Check]:
     try:
-        model, info = choose_model(settings.default_model, known, settings.base_url)
+        model, info = choose_model(settings.default_model, known, endpoint)
     except ModelNotFound as error:
         return [Check("model", "failed", settings.default_model or "none is named", str(error))]
     if info is None:

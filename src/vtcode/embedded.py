@@ -14,8 +14,8 @@ from typing import IO
 import msgspec
 
 from vtcode.providers import Endpoint, Unreachable
+from vtcode.providers.catalogue import DEFAULT_MODEL
 
-DEFAULT_MODEL = "smollm2-135m-instruct"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 5.0
 

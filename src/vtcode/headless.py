@@ -6,19 +6,23 @@ import json
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vtcode import __version__
 from vtcode.console import AskingApprover, Console
 from vtcode.conversation import Conversation
-from vtcode.events import Event, RunStarted, TurnFinished
+from vtcode.events import Event, RunStarted, TextDelta, TurnFinished
 from vtcode.messages import Finish
 from vtcode.output import check_writable, write_whole
 from vtcode.providers import ProviderError
 from vtcode.settings import Settings
 from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    from vtcode.schema import Schema
 
 
 class Exit(IntEnum):
@@ -46,6 +50,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where the final answer is written besides."""
     seconds: float | None = None
     """After which the run is stopped."""
+    schema: "Schema | None" = None
+    """What the answer must follow."""
 
 
 async def run_once(settings: Settings, workspace: Workspace, options: RunOptions) -> int:
@@ -60,7 +66,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
     warn(console, settings, full_auto=options.full_auto)
     try:
         async with asyncio.timeout(options.seconds):
-            end = await _turn(settings, workspace, options, console)
+            end = await _work(settings, workspace, options, console)
     except TimeoutError:
         console.fail(f"stopped after {options.seconds:g} seconds, as --timeout says.")
         return Exit.LIMIT
@@ -75,8 +81,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
     return exit_status(end)
 
 
-async def _turn(settings: Settings, workspace: Workspace, options: RunOptions, console: Console) -> TurnFinished:
-    end: TurnFinished | None = None
+async def _work(settings: Settings, workspace: Workspace, options: RunOptions, console: Console) -> TurnFinished:
     async with start(
         settings,
         workspace,
@@ -85,19 +90,40 @@ async def _turn(settings: Settings, workspace: Workspace, options: RunOptions, c
         with_tools=options.with_tools,
         full_auto=options.full_auto,
         embedded=options.embedded,
+        schema=options.schema.value if options.schema else None,
     ) as running:
         console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
         lines = JsonLines() if options.as_json else None
         if lines is not None:
             sandbox = str(running.sandbox) if options.with_tools else ""
             lines.record(RunStarted(__version__, running.model, running.address, sandbox))
-        text = options.task(running)
-        async with contextlib.aclosing(running.agent.run_turn(Conversation(recorder=lines), text)) as turn:
-            async for event in turn:
-                if not options.as_json:
-                    console.show(event)
-                if isinstance(event, TurnFinished):
-                    end = event
+        conversation = Conversation(recorder=lines, notes=running.notes)
+
+        async def turn(text: str) -> TurnFinished:
+            return await _turn(running, conversation, text, None if options.as_json else console, options.schema)
+
+        if options.schema is None:
+            return await turn(options.task(running))
+        # For those who ask for it, as the validator is.
+        from vtcode.structured import ask_structured
+
+        end = await ask_structured(turn, options.task(running), options.schema, console)
+        if not end.error and not options.as_json:
+            print(end.text, flush=True)
+        return end
+
+
+async def _turn(
+    running: Running, conversation: Conversation, text: str, console: Console | None, schema: "Schema | None"
+) -> TurnFinished:
+    end: TurnFinished | None = None
+    async with contextlib.aclosing(running.agent.run_turn(conversation, text)) as turn:
+        async for event in turn:
+            # Nothing of a structured answer is shown before the whole of it is known to be valid.
+            if console is not None and not (schema and isinstance(event, TextDelta)):
+                console.show(event)
+            if isinstance(event, TurnFinished):
+                end = event
     assert end is not None, "a turn that did not raise ends with TurnFinished"
     return end
 

@@ -6,9 +6,7 @@ from typing import Literal
 import msgspec
 
 from vtcode.approval import Policies
-from vtcode.providers.presets import PRESETS
-
-Api = Literal["auto", "chat", "responses"]
+from vtcode.providers.presets import PRESETS, Api
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,36 +4,38 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
-from vtcode.context import choose_profile
-from vtcode.embedded import DEFAULT_MODEL, EmbeddedServer, get_default_model, is_installed
+from vtcode.budget import Budget
+from vtcode.context import Profile, choose_profile
+from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
+from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, Approver, TurnSettings
+from vtcode.models import choose_model
 from vtcode.providers import (
     Endpoint,
+    JsonObject,
     ModelInfo,
-    ModelNotFound,
+    NoEndpoint,
     Provider,
     Refused,
     Request,
     ToolSpec,
     Unreachable,
     connect,
-    not_found,
 )
+from vtcode.providers.catalogue import DEFAULT_MODEL
+from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Level, detect
-from vtcode.settings import Settings
-from vtcode.tools import TOOLS, ToolContext
+from vtcode.settings import ContextSettings, Settings
+from vtcode.tools import TOOLS, Tool, ToolContext
+from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
-
-OUTPUT_LIMIT = 12_000
-"""Characters of one tool result: some 3,000 tokens."""
-
-GUIDED_OUTPUT_LIMIT = 3_000
-"""The same for a model so small that longer text only confuses it."""
 
 Say = Callable[[str], None]
 
@@ -47,6 +49,10 @@ class Running(msgspec.Struct, frozen=True):
     sandbox: Level
     context_length: int | None = None
     """Tokens that a request may use, where the server tells."""
+    notes: str = ""
+    """What a new conversation is told of the project."""
+    warms_up: bool = False
+    """Whether the server may be sent the fixed part of the prompt ahead."""
 
     @property
     def summary(self) -> str:
@@ -64,6 +70,7 @@ async def start(
     with_tools: bool,
     full_auto: bool = False,
     embedded: bool = False,
+    schema: JsonObject | None = None,
 ) -> AsyncGenerator[Running]:
     """Bring up everything that a run needs, and take it down again.
 
@@ -72,26 +79,42 @@ async def start(
         with_tools: False for a run that only answers.
         full_auto: policies of `prompt` let calls run.
         embedded: start the embedded server without looking for another.
+        schema: what every reply must follow; for a run without tools.
 
     Raises:
         ProviderError: when no server answers, or has no fitting model.
     """
     async with contextlib.AsyncExitStack() as stack:
-        provider, known = await (_start_embedded if embedded else _reach)(settings, stack, say)
-        model, info = choose_model(settings.default_model, known, provider.address)
+        has_box = with_tools and settings.sandbox.mode != "off"
+        # The box tries itself out meanwhile.
+        box = asyncio.create_task(asyncio.to_thread(detect, os.environ)) if has_box else None
+        if box is not None:
+            stack.callback(box.cancel)
+        provider, known = await reach(settings, stack, say, embedded=embedded)
+        model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
+        if tools and settings.mcp.enabled and settings.mcp.servers:
+            tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
-        profile = choose_profile(settings.profile, info, specs)
-        level = await asyncio.to_thread(detect, os.environ) if with_tools else Level.NONE
-        limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
-        if info is not None and info.context_length:
-            # One result takes a quarter of the context at most: a token is some four characters.
-            limit = min(limit, info.context_length)
+        context = usable_context(info, settings.context)
+        profile = choose_profile(settings.profile, info, specs, settings.context.max_tokens)
+        notes = _notes(settings, workspace, profile, context) if with_tools else Notes()
+        for warning in notes.warnings:
+            say(warning)
+        level = await box if box is not None else Level.NONE
+        background = Background()
+        stack.push_async_callback(background.close)
         agent = Agent(
             provider,
             profile,
             tools,
-            ToolContext(workspace=workspace, output_limit=limit, level=level),
+            ToolContext(
+                workspace=workspace,
+                output_limit=_output_limit(settings, profile, context),
+                level=level,
+                sandbox=settings.sandbox,
+                background=background,
+            ),
             approver,
             TurnSettings(
                 base=Request(
@@ -101,39 +124,117 @@ async def start(
                     temperature=settings.temperature,
                     max_tokens=settings.max_tokens,
                     stall_timeout=settings.stall_timeout,
+                    schema=schema,
+                    reasoning_effort=settings.reasoning_effort,
+                    parallel_tool_calls=settings.parallel_tool_calls,
                 ),
                 policies=settings.policies,
+                commands=settings.commands,
                 full_auto=full_auto,
                 max_steps=settings.max_turns,
+                budget=Budget(context, settings.context.compact_at, settings.max_tokens),
+                keep_turns=settings.context.keep_recent_turns,
             ),
             lambda: workspace_files(workspace),
         )
-        yield Running(agent, model, provider.address, level, info.context_length if info else None)
+        warms_up = settings.context.warm_up and is_local(provider.address)
+        yield Running(agent, model, provider.address, level, context, notes.text, warms_up)
 
 
-async def _reach(settings: Settings, stack: contextlib.AsyncExitStack, say: Say) -> tuple[Provider, list[ModelInfo]]:
-    """Connect to the configured server; start one where none was configured and none answers."""
-    provider = connect(settings.provider, Endpoint(settings.base_url, settings.api_key))
-    stack.push_async_callback(provider.close)
+def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
+    """Tell how many tokens of context may be used: what the server has, and no more than the settings say."""
+    told = info.context_length if info is not None else None
+    return min((size for size in (told, wish.max_tokens) if size), default=None)
+
+
+def _output_limit(settings: Settings, profile: Profile, context: int | None) -> int:
+    """Tell how many characters of one tool result the model is shown."""
+    if settings.context.output_limit is not None:
+        return settings.context.output_limit
+    # A quarter of the context at most: a token is some four characters.
+    return min(profile.output_limit, context or profile.output_limit)
+
+
+def _notes(settings: Settings, workspace: Workspace, profile: Profile, context: int | None) -> Notes:
+    if not profile.takes_notes:
+        return Notes()
+    most = settings.context.instructions_max_bytes
+    # An eighth of the context at most: a token is some four bytes.
+    most = min(most, context // 2) if context else most
+    return read_notes(workspace, Path.cwd(), os.environ, most)
+
+
+def is_local(address: str) -> bool:
+    """Tell whether a server is on this machine or in its network, where what it reads ahead costs nobody money."""
+    host = urlsplit(address).hostname or ""
     try:
-        return provider, await provider.models()
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".lan", ".internal", ".localhost"))
+
+
+def _server_tools(
+    settings: Settings, workspace: Workspace, approver: Approver, say: Say
+) -> contextlib.AbstractAsyncContextManager[tuple[Tool, ...]]:
+    # Here, since most runs have no such servers.
+    from vtcode.tools.mcp import server_tools
+    from vtcode.tools.mcp_approval import Approvals
+
+    approvals = Approvals(state_folder(os.environ) / "mcp.json")
+    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, approver.confirm)
+
+
+async def reach(
+    settings: Settings, stack: contextlib.AsyncExitStack, say: Say, *, embedded: bool
+) -> tuple[Provider, list[ModelInfo]]:
+    """Connect to the configured server; start one where none was configured and none answers.
+
+    Raises:
+        ProviderError: when that does not lead to a server with a list of models.
+    """
+    if embedded:
+        return await _start_embedded(settings, stack, say)
+    try:
+        return await connect_to(settings, stack)
+    except NoEndpoint:
+        # A server without a list may still have the model that was asked for.
+        if settings.default_model is None:
+            raise
+        provider = connect(endpoint_of(settings))
+        stack.push_async_callback(provider.close)
+        return provider, []
     except Refused:
-        if settings.base_url_is_set or settings.api_key or not is_installed():
+        is_ours = settings.provider == "lmstudio" and not (settings.base_url_is_set or settings.api_key)
+        if not is_ours or not is_installed():
             raise
     say(f"Nothing answers at {settings.base_url}: starting the embedded server for this run.")
     return await _start_embedded(settings, stack, say)
 
 
+async def connect_to(
+    settings: Settings, stack: contextlib.AsyncExitStack, *, embedded: bool = False
+) -> tuple[Provider, list[ModelInfo]]:
+    """Connect to the configured server, or to one that is started for it, and list its models as they are.
+
+    Raises:
+        ProviderError: when that does not work.
+    """
+    endpoint = endpoint_of(settings)
+    if embedded:
+        if not is_installed():
+            raise Unreachable("The embedded server is not installed. Install it with `pip install 'vtcode[server]'`.")
+        server = await EmbeddedServer.start(os.environ, state_folder(os.environ) / "server.log")
+        stack.push_async_callback(server.stop)
+        endpoint = msgspec.structs.replace(server.endpoint, api=settings.api)
+    provider = connect(endpoint)
+    stack.push_async_callback(provider.close)
+    return provider, await provider.models()
+
+
 async def _start_embedded(
     settings: Settings, stack: contextlib.AsyncExitStack, say: Say
 ) -> tuple[Provider, list[ModelInfo]]:
-    if not is_installed():
-        raise Unreachable("The embedded server is not installed. Install it with `pip install 'vtcode[server]'`.")
-    server = await EmbeddedServer.start(os.environ, state_folder(os.environ) / "server.log")
-    stack.push_async_callback(server.stop)
-    provider = connect(settings.provider, server.endpoint)
-    stack.push_async_callback(provider.close)
-    known = await provider.models()
+    provider, known = await connect_to(settings, stack, embedded=True)
     # A model that was asked for by name is not made up for by another.
     if settings.default_model in {None, DEFAULT_MODEL} and not any(model.is_chat for model in known):
         say(f"Getting the default model, {DEFAULT_MODEL}, once (93 MB).")
@@ -142,55 +243,25 @@ async def _start_embedded(
     return provider, known
 
 
-def choose_model(wanted: str | None, known: list[ModelInfo], address: str) -> tuple[str, ModelInfo | None]:
-    """Pick the model: the one that was asked for, else the only sensible one.
+def endpoint_of(settings: Settings) -> Endpoint:
+    """Say where the chosen provider is, and how it is spoken of."""
+    return Endpoint(settings.base_url, settings.api_key, _preset_of(settings), settings.api)
 
-    Raises:
-        ModelNotFound: when the server lacks the one asked for, or offers several and none was.
-    """
-    chat = [model for model in known if model.is_chat]
-    if wanted is not None:
-        info = _named(wanted, chat)
-        if info is None:
-            raise ModelNotFound(not_found(address, wanted, [model.id for model in chat]))
-        return info.id, info
-    loaded = [model for model in chat if model.is_loaded]
-    for candidates in (chat, loaded):
-        if len(candidates) == 1:
-            return candidates[0].id, candidates[0]
-    for model in chat:
-        if model.id == DEFAULT_MODEL:
-            return model.id, model
-    names = ", ".join(model.id for model in chat)
-    if not chat:
-        raise ModelNotFound(
-            f"LM Studio at {address} has no chat model yet. Download one there, or run `lmstudio get`."
-        )
-    raise ModelNotFound(
-        f"LM Studio at {address} has several models: {names}. Name one with --model, or set default_model in "
-        "vtcode.toml."
+
+def _preset_of(settings: Settings) -> Preset:
+    name, own = settings.provider, settings.providers.get(settings.provider)
+    preset = PRESETS.get(name) or Preset(
+        label=name,
+        base_url=settings.base_url,
+        base_url_env="",
+        api_key_env="",
+        start=f"Check that the server of the provider {name} runs.",
     )
-
-
-def _named(wanted: str, models: list[ModelInfo]) -> ModelInfo | None:
-    """Find a model by its id, or by the part after the publisher where servers leave that out."""
-    for same in (_exactly, _folded, _last_part):
-        found = [model for model in models if same(model.id) == same(wanted)]
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _exactly(name: str) -> str:
-    return name
-
-
-def _folded(name: str) -> str:
-    return name.casefold()
-
-
-def _last_part(name: str) -> str:
-    return name.casefold().rpartition("/")[2]
+    if own is None:
+        return preset
+    return msgspec.structs.replace(
+        preset, label=own.label or preset.label, api_key_env=own.api_key_env or preset.api_key_env
+    )
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

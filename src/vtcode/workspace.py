@@ -1,16 +1,17 @@
-"""Which paths count: beneath the root, protected places."""
+"""Which paths count: beneath the root, protected places; the one way to read and to write there."""
 
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from fnmatch import fnmatchcase
 from io import FileIO
 from pathlib import Path
 from typing import Final
+
+from vtcode.replacing import Replacement, Stage
 
 LONGEST_PATH: Final = 4096
 
@@ -36,6 +37,7 @@ _REASONS: Final = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "it would be too large",
     errno.EROFS: "the file system is read-only",
     errno.ENXIO: "it is not a regular file",
 }
@@ -141,37 +143,80 @@ class Workspace:
 
         Parent folders are made. Raises WriteRefused, the old file untouched.
         """
-        shown = self.relative(path)
-        if path == self.root:
-            raise WriteRefused(f"{shown} is a folder, not a file.")
-        try:
-            with self._folder(path.parent, create=True) as folder:
-                _replace(folder, path.name, data)
-        except OSError as error:
-            raise WriteRefused(f"{shown} was not written: {_reason(error)}.") from error
+        self.replace_files([Replacement(path, data)])
+
+    def remove_file(self, path: Path) -> None:
+        """Remove the file at a located path. Raises WriteRefused."""
+        self.replace_files([Replacement(path, None)])
+
+    def replace_files(self, replacements: Sequence[Replacement]) -> None:
+        """Put several files in place, or remove them, each in one step and all of them or none.
+
+        Everything is written and on disk before the first takes its place; when one then cannot, those before it
+        are taken back. Only a process that is killed in between leaves some of them done, each whole.
+
+        Raises:
+            WriteRefused: nothing was changed, or the message names what could not be put back.
+        """
+        stages: list[Stage] = []
+        made: list[Path] = []
+        with contextlib.ExitStack() as folders:
+            current = Replacement(self.root, None)
+            try:
+                for current in replacements:
+                    if current.path == self.root:
+                        raise WriteRefused(f"{self.relative(self.root)} is a folder, not a file.")
+                    create = None if current.data is None else made
+                    folder = folders.enter_context(self._folder(current.path.parent, create=create))
+                    stages.append(Stage(folder, current, is_only=len(replacements) == 1))
+                for stage in stages:
+                    current = stage.replacement
+                    stage.commit()
+            except BaseException as error:
+                left = [stage.replacement.path for stage in reversed(stages) if not stage.take_back()]
+                self._remove_empty(made)
+                if isinstance(error, OSError):
+                    raise WriteRefused(self._not_replaced(current, error, left)) from error
+                raise
+            for stage in stages:
+                stage.settle()
+
+    def _not_replaced(self, replacement: Replacement, error: OSError, left: list[Path]) -> str:
+        verb = "removed" if replacement.data is None else "written"
+        sentence = f"{self.relative(replacement.path)} was not {verb}: {_reason(error)}."
+        if left:
+            sentence += f" What was there before could not be put back: {', '.join(map(self.relative, left))}."
+        return sentence
 
     def _parts(self, path: Path) -> tuple[str, ...]:
         return path.relative_to(self.root).parts
 
     @contextlib.contextmanager
-    def _folder(self, path: Path, *, create: bool = False) -> Generator[int]:
-        """Yield a descriptor of a located folder.
+    def _folder(self, path: Path, *, create: list[Path] | None = None) -> Generator[int]:
+        """Yield a descriptor of a located folder; with `create`, make what is missing, and add it to that list.
 
         Each component is opened from the one before, never through a link: a folder that another process
         swaps for a link after `locate` cannot lead outside.
         """
-        folder = os.open(self.root, _FOLDER)
+        folder, at = os.open(self.root, _FOLDER), self.root
         try:
             for part in self._parts(path):
-                if create:
+                at /= part
+                if create is not None:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(part, dir_fd=folder)
+                        create.append(at)
                 inner = os.open(part, _FOLDER, dir_fd=folder)
                 os.close(folder)
                 folder = inner
             yield folder
         finally:
             os.close(folder)
+
+    def _remove_empty(self, folders: list[Path]) -> None:
+        for path in reversed(folders):
+            with contextlib.suppress(OSError), self._folder(path.parent) as folder:
+                os.rmdir(path.name, dir_fd=folder)
 
 
 def is_secret_name(name: str) -> bool:
@@ -199,53 +244,6 @@ def _malformed(path: str) -> str | None:
 def _folded(name: str) -> str:
     """Fold what some file systems take for the same name: case, and composed or decomposed letters."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def _replace(folder: int, name: str, data: bytes) -> None:
-    """Write `data` to a temporary file in `folder`, then rename it to `name`."""
-    old = _writable_file(folder, name)
-    temporary = f".vtcode-{secrets.token_hex(8)}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    # The old content may be private: the new one is not readable by more people at any moment.
-    descriptor = os.open(temporary, flags, 0o600 if old else 0o644, dir_fd=folder)
-    try:
-        with open(descriptor, "wb", buffering=0) as file:
-            _write_all(descriptor, data)
-            if old:
-                with contextlib.suppress(PermissionError):
-                    os.fchown(descriptor, old.st_uid, old.st_gid)
-                os.fchmod(descriptor, old.st_mode & 0o777)
-            os.fsync(file)
-        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
-    # The new file is in place: a file system that cannot sync folders is no reason to say it is not.
-    with contextlib.suppress(OSError):
-        os.fsync(folder)
-
-
-def _writable_file(folder: int, name: str) -> os.stat_result | None:
-    """Return what is known of the file to be replaced; raise OSError if it must not be."""
-    try:
-        old = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    if stat.S_ISDIR(old.st_mode):
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(old.st_mode):
-        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
-    # A rename would quietly replace a file that its owner made read-only.
-    if not old.st_mode & 0o222 or not os.access(name, os.W_OK, dir_fd=folder):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-    return old
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _reason(error: OSError) -> str:

@@ -18,7 +18,7 @@ POLICIES = st.builds(
 
 def test_without_configuration_reading_is_allowed_and_the_rest_is_asked() -> None:
     allowed = {name for name in BUILT_IN if judge(Policies(), name).policy is ALLOW}
-    assert allowed == {"read_file", "list_files", "grep_file"}
+    assert allowed == {"read_file", "list_files", "grep_file", "command_output", "update_plan", "ask_user"}
     assert judge(Policies(), "unheard_of") == Verdict(PROMPT, 'built-in default "prompt"')
 
 
@@ -43,13 +43,28 @@ def test_full_auto_allows_what_would_be_asked_and_says_so() -> None:
     assert judge(Policies(), "read_file", full_auto=True) == judge(Policies(), "read_file")
 
 
-@given(POLICIES, NAMES, st.booleans(), st.none() | st.text())
-def test_nothing_lowers_a_deny(policies: Policies, name: str, full_auto: bool, sensitive: str | None) -> None:
+COMMANDS = st.none() | st.builds(Verdict, st.sampled_from(Policy), st.just("commands"))
+
+
+@given(POLICIES, NAMES, st.booleans(), st.none() | st.text(), COMMANDS)
+def test_nothing_lowers_a_deny(
+    policies: Policies, name: str, full_auto: bool, sensitive: str | None, command: Verdict | None
+) -> None:
     plain = judge(policies, name)
-    verdict = judge(policies, name, full_auto=full_auto, sensitive=sensitive)
-    assert (verdict.policy is DENY) == (plain.policy is DENY)
+    verdict = judge(policies, name, full_auto=full_auto, sensitive=sensitive, command=command)
+    forbidden = plain.policy is DENY or (command is not None and command.policy is DENY)
+    assert (verdict.policy is DENY) == forbidden
     if sensitive is not None:
         assert verdict.policy is not ALLOW
+
+
+def test_a_rule_for_a_command_stands_over_the_policy_of_the_tool_but_not_over_a_deny_or_what_is_sensitive() -> None:
+    allow, deny = Verdict(ALLOW, "rule"), Verdict(DENY, "rule")
+    allowing, denying = (Policies(by_tool={"run_terminal_cmd": policy}) for policy in (ALLOW, DENY))
+    assert judge(Policies(), "run_terminal_cmd", command=allow) is allow
+    assert judge(allowing, "run_terminal_cmd", command=deny, full_auto=True) is deny
+    assert judge(denying, "run_terminal_cmd", command=allow).policy is DENY
+    assert judge(Policies(), "run_terminal_cmd", command=allow, sensitive="odd") == Verdict(PROMPT, "odd")
 
 
 @given(POLICIES, NAMES)

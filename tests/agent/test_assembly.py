@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from vtcode.messages import AssistantMessage, Finish, ToolCall, Usage
-from vtcode.providers import MalformedReply
+from vtcode.providers import Endless
 from vtcode.providers.assembly import Assembly, Chunk
 
 
@@ -104,5 +104,5 @@ def test_usage_is_taken_as_far_as_it_makes_sense(usage: object, expected: Usage)
 
 
 def test_a_reply_without_end_is_given_up() -> None:
-    with pytest.raises(MalformedReply):
+    with pytest.raises(Endless):
         assembled(*[delta(content="x" * (1 << 20))] * 17)

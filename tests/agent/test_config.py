@@ -183,7 +183,10 @@ def test_a_workspace_can_tighten(desk: Desk) -> None:
         ),
         (
             '[agent]\nprovider = "lmstudoi"',
-            'vtcode.toml, line 2: agent.provider is "lmstudoi"; the providers are "lmstudio".',
+            (
+                'vtcode.toml, line 2: agent.provider is "lmstudoi"; the providers are "lmstudio", "openai", '
+                '"ollama", "llamacpp".'
+            ),
         ),
         (
             '[tools.policies]\nwrite_file = "alow"',

@@ -67,7 +67,8 @@ def test_the_key_is_sent_with_every_request_discovery_included(home: Path) -> No
     with fault_server(answer) as server:
         ended, _ = ask(home, server.url, LMSTUDIO_API_KEY="s3cret")
     assert ended.stdout == "hello\n"
-    assert len(server.requests) == 2
+    paths = [request.split()[1] for request in server.requests]
+    assert paths == [b"/v1/models", b"/api/v0/models", b"/v1/chat/completions"]
     assert all(b"authorization: bearer s3cret" in request.lower() for request in server.requests)
 
 

@@ -16,7 +16,11 @@ _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
   cat task.md | vtcode exec -"""
 
 _ASK_EXAMPLES = """  vtcode ask "What does os.replace promise?"
-  git diff | vtcode ask "Review this diff:" -"""
+  git diff | vtcode ask "Review this diff:" -
+  vtcode ask --schema person.json "Who wrote the Iliad?\""""
+
+_ASK_NOTES = """With --schema the answer is JSON that the schema accepts, or nothing: the exit status is then 1, and
+standard error says where it fails. A file that is no JSON Schema ends with 2."""
 
 
 def add(parser: argparse.ArgumentParser, name: str) -> None:
@@ -24,14 +28,15 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
     if name == "exec":
         describe(parser, "Do one task with the tools, and end.", _EXEC_EXAMPLES)
     else:
-        describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES)
+        describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES, _ASK_NOTES)
+        parser.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must follow")
     parser.add_argument("text", nargs="+", help="the task; `-` stands for standard input")
     add_output(parser)
     if name == "exec":
         parser.add_argument(
             "--max-turns", metavar="N", type=positive, help="most steps (model replies), over agent.max_turns"
         )
-    parser.set_defaults(command=_run, with_tools=name == "exec", max_turns=None)
+    parser.set_defaults(command=_run, with_tools=name == "exec", max_turns=None, schema=None)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +71,13 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
     if options.max_turns is not None:
         settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
     text = " ".join(_with_input(word) for word in options.text)
-    return run_once(
-        settings, invocation.workspace, run_options(options, lambda _: text, with_tools=options.with_tools)
-    )
+    given = run_options(options, lambda _: text, with_tools=options.with_tools)
+    if options.schema is not None:
+        # Loaded for those who ask for it: the validator costs as much as the whole start.
+        from vtcode.schema import Schema
+
+        given = msgspec.structs.replace(given, schema=Schema.read(options.schema))
+    return run_once(settings, invocation.workspace, given)
 
 
 def _with_input(word: str) -> str:

@@ -1,12 +1,12 @@
 """What a provider is: a model behind a server, its deltas, its errors, and where to find one by name."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 import msgspec
 
 from vtcode.messages import AssistantMessage, Message
-from vtcode.text import visible
+from vtcode.providers.presets import PRESETS, Api, Preset
 
 JsonObject = dict[str, Any]
 
@@ -50,6 +50,10 @@ class Rejected(ProviderError):
     """The server refused the request, its tools or its schema."""
 
 
+class NoEndpoint(Rejected):
+    """The server has nothing at the path that was asked for."""
+
+
 class MalformedReply(ProviderError):
     """What came back is not the API that was asked for."""
 
@@ -62,13 +66,8 @@ class Stalled(ProviderError):
     """Nothing came for a long time."""
 
 
-def not_found(address: str, model: str, known: list[str]) -> str:
-    """Write the sentences for a model that the server does not have."""
-    names = ", ".join(visible(name, one_line=True) for name in known) or "no model at all"
-    return (
-        f"LM Studio at {address} has no model {visible(model, one_line=True)!r}; it has: {names}. Name one with "
-        "--model, or set default_model in vtcode.toml."
-    )
+class Endless(ProviderError):
+    """The model repeats itself, or writes more than any reply can be."""
 
 
 # Values --------------------------------------------------------------------------------------------------
@@ -89,12 +88,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
+    """False asks for a reply without calls; the tools stay in the prompt, which would be another without them."""
     schema: JsonObject | None = None
     """The reply must be JSON that this accepts."""
     temperature: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     """Texts that end the reply before they are said."""
+    reasoning_effort: str | None = None
+    """How much the model is to think; left out for a model that does not take it."""
+    parallel_tool_calls: bool | None = None
+    """Whether one reply may hold several calls; None leaves it to the server."""
     stall_timeout: float = 600.0
     """Seconds of silence after which the request is given up."""
 
@@ -116,13 +121,29 @@ class Waiting(msgspec.Struct, frozen=True):
     total: int = 0
 
 
+class Retrying(msgspec.Struct, frozen=True):
+    """The request failed before anything was said, and is made again."""
+
+    reason: str
+    attempt: int
+    """Which one this will be, from 2."""
+    seconds: float
+    """Until then."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A sentence for the user that changes nothing by itself."""
+
+    text: str
+
+
 class Completed(msgspec.Struct, frozen=True):
     """The end of every stream that did not raise."""
 
     message: AssistantMessage
 
 
-Delta = TextDelta | ReasoningDelta | Waiting | Completed
+Delta = TextDelta | ReasoningDelta | Waiting | Retrying | Note | Completed
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,10 +157,30 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that a request may use: what is loaded, else what the model was made for."""
     is_loaded: bool | None = None
     trained_for_tools: bool | None = None
+    quantization: str | None = None
+    size_bytes: int | None = None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a provider is, the key for it, and how it is spoken of."""
+
+    base_url: str
+    key: str | None = None
+    preset: Preset = PRESETS["lmstudio"]
+    api: Api = "auto"
+
+    def __repr__(self) -> str:
+        """Leave the key out: reprs end up in logs and traces."""
+        return f"Endpoint({self.base_url!r}, {self.preset.label!r}, {self.api!r})"
 
 
 class Provider(Protocol):
     """A server that has models."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is, and how it is spoken of."""
+        ...
 
     @property
     def address(self) -> str:
@@ -159,27 +200,13 @@ class Provider(Protocol):
         ...
 
 
-class Endpoint(msgspec.Struct, frozen=True):
-    """Where a provider is, and the key for it."""
-
-    base_url: str
-    key: str | None = None
-
-    def __repr__(self) -> str:
-        """Leave the key out: reprs end up in logs and traces."""
-        return f"Endpoint({self.base_url!r})"
-
-
-def connect(name: str, endpoint: Endpoint) -> Provider:
-    """Make the provider of that name. Raises `KeyError` for a name that is not in `PROVIDERS`."""
-    return PROVIDERS[name](endpoint)
-
-
-def _lmstudio(endpoint: Endpoint) -> Provider:
+def connect(endpoint: Endpoint) -> Provider:
+    """Make the provider at that address; nothing is sent yet."""
     # The HTTP client costs a third of the start-up time, so a run that asks nothing never imports it.
-    from vtcode.providers.openai import OpenAIProvider
+    from vtcode.providers.http import HttpProvider
 
-    return OpenAIProvider(endpoint)
+    return HttpProvider(endpoint)
 
 
-PROVIDERS: dict[str, Callable[[Endpoint], Provider]] = {"lmstudio": _lmstudio}
+PROVIDERS = PRESETS
+"""The providers that are known by name."""

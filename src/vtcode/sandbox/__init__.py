@@ -29,6 +29,8 @@ class Launch(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     """The whole environment. The launcher of the box gets no more than the command: what it knows can be read
     from inside, in `/proc/1/environ`."""
+    is_boxed: bool = False
+    """Whether nothing that it starts can outlive it."""
 
 
 def detect(environ: Mapping[str, str]) -> Level:
@@ -39,19 +41,27 @@ def detect(environ: Mapping[str, str]) -> Level:
     return Level.NONE
 
 
-def launch(command: str, workspace: Path, level: Level, environ: Mapping[str, str] = os.environ) -> Launch:
+def launch(
+    command: str,
+    workspace: Path,
+    level: Level,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    network: bool = False,
+) -> Launch:
     """Lay out how `command`, a line for bash, runs at `level`.
 
     Args:
         workspace: absolute, with links resolved; the only place that the command may change.
         environ: where the user's home and search path are read; nothing else of it is passed on.
+        network: whether a boxed command shares the machine's network.
     """
     home = home_folder(environ)
     match level:
         case Level.BUBBLEWRAP:
             boxed_home = bubblewrap.boxed_home(home, workspace)
-            argv = bubblewrap.box(_shell(command), workspace, home, environ)
-            return Launch(argv, command_environment(environ, workspace, boxed_home))
+            argv = bubblewrap.box(_shell(command), workspace, home, environ, network=network)
+            return Launch(argv, command_environment(environ, workspace, boxed_home), is_boxed=True)
         case Level.NONE:
             return Launch(_shell(command), command_environment(environ, workspace, home))
         case _:
@@ -61,5 +71,6 @@ def launch(command: str, workspace: Path, level: Level, environ: Mapping[str, st
 def _shell(command: str) -> tuple[str, ...]:
     search = os.pathsep.join(SYSTEM_PATH)
     if bash := shutil.which("bash", path=search):
-        return (bash, "--norc", "--noprofile", "-c", command)
-    return ("/bin/sh", "-c", command)
+        # The dashes keep a line that begins with one from being an option of the shell.
+        return (bash, "--norc", "--noprofile", "-c", "--", command)
+    return ("/bin/sh", "-c", "--", command)

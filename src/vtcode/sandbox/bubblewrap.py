@@ -73,13 +73,24 @@ def works(program: str, home: Path) -> bool:
         return ended.returncode == 0 and inside.exists() and not outside.exists()
 
 
-def box(command: tuple[str, ...], workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+def box(
+    command: tuple[str, ...], workspace: Path, home: Path, environ: Mapping[str, str], *, network: bool = False
+) -> tuple[str, ...]:
     """Return the command line that runs `command` in a box around `workspace` (absolute, resolved).
 
     Start it from a thread that outlives it: `--die-with-parent` follows the thread, not the process.
     """
     program = find_program() or "/usr/bin/bwrap"
-    return _command(program, _layout(workspace, home, environ), workspace, command)
+    layout = _layout(workspace, home, environ)
+    return _command(program, (*layout, *_network()) if network else layout, workspace, command)
+
+
+def _network() -> tuple[str, ...]:
+    """Return the options that share the network, and the names of its hosts."""
+    resolver = os.path.realpath("/etc/resolv.conf")
+    # Where a service writes it, it lies beneath /run, which is hidden.
+    shown = ("--ro-bind", resolver, resolver) if resolver != "/etc/resolv.conf" and os.path.isfile(resolver) else ()
+    return ("--share-net", *shown)
 
 
 def boxed_home(home: Path, workspace: Path) -> Path:

@@ -12,12 +12,12 @@ _Change = tuple[int, int, int, int]
 """Lines from and to of the old text, and from and to of the new."""
 
 
-def unified_diff(name: str, old: str | None, new: str) -> str:
-    """Return a unified diff; `old` is None for a new file. Every changed line is in it."""
-    before, after = _lines(old or ""), _lines(new)
-    if old is not None and "\r\n" in old and "\r\n" in new:
+def unified_diff(name: str, old: str | None, new: str | None) -> str:
+    """Return a unified diff; None stands for no file. Every changed line is in it."""
+    before, after = _lines(old or ""), _lines(new or "")
+    if old is not None and new is not None and "\r\n" in old and "\r\n" in new:
         before, after = ([line.removesuffix("\r") for line in lines] for lines in (before, after))
-    head = ["--- /dev/null" if old is None else f"--- a/{name}", f"+++ b/{name}"]
+    head = ["--- /dev/null" if old is None else f"--- a/{name}", "+++ /dev/null" if new is None else f"+++ b/{name}"]
     hunks = [line for group in _grouped(_changes(before, after)) for line in _hunk(group, before, after)]
     return "\n".join([*head, *hunks])
 

@@ -1,32 +1,32 @@
 """Reads, edits and writes text files of the workspace."""
 
+import contextlib
 import difflib
+import errno
 import itertools
 import os
-import re
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from vtcode.tools.changes import Change, digest
 from vtcode.tools.diff import count_changes, unified_diff
-from vtcode.tools.textfile import MOST_BYTES, TextFile, human_size, read_text
+from vtcode.tools.editing import EditRefused, encoded, replaced, unix
+from vtcode.tools.excerpt import Beyond, excerpt, plural, split_lines
+from vtcode.tools.textfile import Contents, TextFile, decode, read_contents, read_stream
 from vtcode.tools.tool import Effect, Outcome, Parameters, Preview, ToolContext
-from vtcode.workspace import PathRefused, WorkspaceError
+from vtcode.workspace import PathRefused, Workspace, WorkspaceError
 
-_SHOWN_MATCHES: Final = 10
-_NEAREST_AMONG: Final = 4_000
-"""Lines that are looked at for the one nearest to a text that was not found."""
-_QUOTED: Final = 120
-_FOOTER: Final = 120
-"""Characters kept free for the line that says what was left out."""
-_NEWLINE: Final = r"(?:\r\n|(?<!\r)\n)"
+_NAMES_AMONG: Final = 2_000
+"""Names in a folder that are looked at for the one nearest to a name that is not there."""
 
 
 class ReadArguments(msgspec.Struct, frozen=True):
     path: str
     start: int | None = None
     end: int | None = None
+    numbers: bool | None = None
 
 
 class EditArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,12 +55,17 @@ class ReadFile(Parameters):
         return Preview("path", args.path)
 
     async def run(self, args: ReadArguments, context: ToolContext) -> Outcome:
+        kept = context.spool.find(args.path) if context.spool is not None else None
         try:
+            if kept is not None:
+                with kept.open("rb", buffering=0) as stream:
+                    return _show(args.path, read_stream(args.path, stream), args, context)
             path = context.workspace.locate(args.path)
-            file = read_text(context.workspace, path)
+            return _show(
+                context.workspace.relative(path), read_contents(context.workspace, path), args, context, path
+            )
         except WorkspaceError as error:
-            return failed(error.sentence)
-        return _excerpt(context.workspace.relative(path), file, args, context.output_limit)
+            return failed(error.sentence + _nearest_name(context.workspace, args.path, error))
 
 
 class EditFile(Parameters):
@@ -76,17 +81,17 @@ class EditFile(Parameters):
 
     def preview(self, args: EditArguments, context: ToolContext) -> Preview:
         try:
-            path, file, text = _edited(args, context)
+            path, _, file, text = _edited(args, context)
         except WorkspaceError as error:
             return Preview("path", f"{args.path}: this edit will fail. {error.sentence}")
         return Preview("diff", unified_diff(context.workspace.relative(path), file.text, text))
 
     async def run(self, args: EditArguments, context: ToolContext) -> Outcome:
         try:
-            path, file, text = _edited(args, context)
-            context.workspace.replace_file(path, _encoded(file, text))
+            path, before, file, text = _edited(args, context)
+            context.changes.commit([Change(path, encoded(file, text), before)])
         except WorkspaceError as error:
-            return failed(error.sentence)
+            return failed(error.sentence + _nearest_name(context.workspace, args.path, error))
         shown = context.workspace.relative(path)
         added, removed = count_changes(file.text, text)
         return Outcome(True, f"Edited {shown} (+{added} -{removed}).", f"edited {shown} (+{added} -{removed})")
@@ -105,25 +110,21 @@ class WriteFile(Parameters):
 
     def preview(self, args: WriteArguments, context: ToolContext) -> Preview:
         try:
-            path = context.workspace.locate(args.path)
-            shown = context.workspace.relative(path)
-            old = read_text(context.workspace, path).text if os.path.lexists(path) else None
+            change, old, new = _written(args, context)
         except WorkspaceError as error:
-            return Preview("path", f"{args.path}: {error.sentence}\n\nThe new content:\n{args.content}")
-        return Preview("diff", unified_diff(shown, old, args.content))
+            sentence = f"{args.path}: this write will fail. {error.sentence}"
+            return Preview("path", f"{sentence}\n\nThe content:\n{args.content}")
+        return Preview("diff", unified_diff(context.workspace.relative(change.path), old, new))
 
     async def run(self, args: WriteArguments, context: ToolContext) -> Outcome:
         try:
-            path = context.workspace.locate(args.path)
-            existed = os.path.lexists(path)
-            context.workspace.replace_file(path, args.content.encode())
+            change, _, _ = _written(args, context)
+            context.changes.commit([change])
         except WorkspaceError as error:
             return failed(error.sentence)
-        except UnicodeEncodeError:
-            return failed(f"{args.path} was not written: the content is not valid Unicode.")
-        shown = context.workspace.relative(path)
-        size = _plural(len(_lines(args.content)), "line")
-        verb = "overwrote" if existed else "created"
+        shown = context.workspace.relative(change.path)
+        size = plural(len(split_lines(args.content)), "line")
+        verb = "created" if change.before is None else "overwrote"
         return Outcome(True, f"Wrote {shown} ({size}).", f"{verb} {shown} ({size})")
 
 
@@ -143,120 +144,81 @@ def reason_to_ask(path: str, context: ToolContext, *, writes: bool) -> str | Non
 
 
 def failed(sentence: str) -> Outcome:
-    """Return an outcome that tells model and person the same."""
-    return Outcome(False, sentence, sentence)
+    """Return an outcome that tells model and person the same, the person the first line of it."""
+    return Outcome(False, sentence, sentence.partition("\n")[0])
 
 
 # Reading ------------------------------------------------------------------------------------------------
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    return lines if lines[-1] else lines[:-1]
+def _show(
+    shown: str, contents: Contents, args: ReadArguments, context: ToolContext, path: Path | None = None
+) -> Outcome:
+    """Show a file that was read; one of the workspace is known to the model from now on."""
+    try:
+        file = decode(shown, contents)
+        part = excerpt(shown, file, args.start, args.end, context.output_limit, numbers=args.numbers is True)
+    except PathRefused:
+        # What it is has been said: that is all that there is to read.
+        if path is not None and contents.is_whole:
+            context.changes.seen(path, digest(contents.data))
+        raise
+    except Beyond as error:
+        return failed(str(error))
+    if path is not None and contents.is_whole:
+        context.changes.seen(path, digest(contents.data), part.lines, part.total)
+    return Outcome(True, part.text, part.summary)
 
 
-def _excerpt(shown: str, file: TextFile, args: ReadArguments, limit: int) -> Outcome:
-    lines = _lines(file.text.replace("\r\n", "\n"))
-    if not lines:
-        return Outcome(True, f"[{shown} is empty]", f"{shown}, empty")
-    total = len(lines)
-    first = max(args.start or 1, 1)
-    last = min(total if args.end is None else args.end, total)
-    if first > total:
-        return failed(f"{shown} has {_plural(total, 'line')}{_beyond(file)}; start={first} lies beyond them.")
-    if last < first:
-        return failed(f"end={args.end} is before start={first}. {shown} has {_plural(total, 'line')}.")
-    text = "\n".join(lines[first - 1 : last])
-    if len(text) > limit:
-        room = max(limit - _FOOTER, 1)
-        ends = itertools.accumulate(len(line) + 1 for line in lines[first - 1 : last])
-        fitting = sum(1 for _ in itertools.takewhile(lambda end: end <= room + 1, ends))
-        last = first + max(fitting, 1) - 1
-        text = "\n".join(lines[first - 1 : last])
-        if not fitting:
-            text = f"{text[:room]}\n[line {first} goes on: {len(text):,} characters in all]"
-    if (first, last) != (1, total) or not file.is_whole:
-        onwards = f"; continue with start={last + 1}" if last < total else ""
-        text += f"\n[lines {first}-{last} of {total}{_beyond(file)}{onwards}]"
-    return Outcome(True, text, f"{shown}, lines {first}-{last} of {total}")
-
-
-def _beyond(file: TextFile) -> str:
-    if file.is_whole:
+def _nearest_name(workspace: Workspace, path: str, error: WorkspaceError) -> str:
+    """Name the file that may have been meant by a path that leads nowhere."""
+    if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.ENOENT:
         return ""
-    return f" in its first {human_size(MOST_BYTES)}; the file has {human_size(file.size)}"
+    try:
+        folder = workspace.locate(path).parent
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _NAMES_AMONG)]
+    except (OSError, WorkspaceError):
+        return ""
+    close = difflib.get_close_matches(Path(path).name, names, n=1)
+    return f" There is {workspace.relative(folder / close[0])}." if close else ""
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+# Writing ------------------------------------------------------------------------------------------------
 
 
-# Editing ------------------------------------------------------------------------------------------------
+def _written(args: WriteArguments, context: ToolContext) -> tuple[Change, str | None, str]:
+    """Return the change, the old text (None where there was no file) and the new one; changes nothing."""
+    path = context.workspace.locate(args.path)
+    before = context.changes.read_for_overwriting(path)
+    try:
+        data = args.content.encode()
+        if before is None:
+            return Change(path, data, None, is_blind=True), None, args.content
+        try:
+            file = decode(args.path, before)
+        except PathRefused:
+            return Change(path, data, before.data, is_blind=True), "", args.content
+        new = args.content
+        if file.newline == "\r\n":
+            new = unix(new).replace("\n", "\r\n")
+        # A letter that the old encoding lacks is reason enough for UTF-8.
+        with contextlib.suppress(UnicodeEncodeError):
+            data = new.encode()
+            data = file.encode(new)
+        return Change(path, data, before.data, is_blind=True), file.text, new
+    except UnicodeEncodeError as error:
+        raise EditRefused(f"{args.path} was not written: the content is not valid Unicode.") from error
 
 
-class _EditRefused(WorkspaceError):
-    """The edit does not fit the file."""
-
-
-def _edited(args: EditArguments, context: ToolContext) -> tuple[Path, TextFile, str]:
+def _edited(args: EditArguments, context: ToolContext) -> tuple[Path, bytes, TextFile, str]:
     """Return where the file is, what it was, and its new text; changes nothing."""
     path = context.workspace.locate(args.path)
     shown = context.workspace.relative(path)
     if not args.old_str:
-        raise _EditRefused("old_str is empty. Give the text to replace, or use write_file for a new file.")
-    file = read_text(context.workspace, path)
-    if not file.is_whole:
-        raise _EditRefused(f"{shown} is too large to edit ({human_size(file.size)}).")
-    if _unix(args.old_str) == _unix(args.new_str):
-        raise _EditRefused("old_str and new_str are the same: there is nothing to change.")
-    places = _places(file.text, args.old_str)
-    if not places:
-        raise _EditRefused(_not_found(shown, file.text, args.old_str))
-    if len(places) > 1:
-        raise _EditRefused(_ambiguous(shown, file.text, places))
-    start, end = places[0]
-    matched = file.text[start:end]
-    newline = "\r\n" if "\r\n" in matched else "\n" if "\n" in matched else file.newline
-    new = _unix(args.new_str).replace("\n", newline)
-    return path, file, file.text[:start] + new + file.text[end:]
-
-
-def _encoded(file: TextFile, text: str) -> bytes:
-    try:
-        return file.encode(text)
-    except UnicodeEncodeError as error:
-        letter = error.object[error.start]
-        raise _EditRefused(f"new_str has {letter!r}, which the file's encoding ({file.encoding}) lacks.") from error
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
-
-
-def _places(text: str, wanted: str) -> list[tuple[int, int]]:
-    r"""Find where `wanted` stands, overlaps included; each \n of it matches the file's \n or \r\n."""
-    pattern = re.compile(_NEWLINE.join(re.escape(line) for line in _unix(wanted).split("\n")))
-    places: list[tuple[int, int]] = []
-    at = 0
-    while len(places) <= _SHOWN_MATCHES and (match := pattern.search(text, at)):
-        places.append(match.span())
-        at = match.start() + 1
-    return places
-
-
-def _ambiguous(shown: str, text: str, places: list[tuple[int, int]]) -> str:
-    numbers = [str(text.count("\n", 0, start) + 1) for start, _ in places]
-    more = len(places) > _SHOWN_MATCHES
-    count = f"more than {_SHOWN_MATCHES}" if more else str(len(places))
-    where = ", ".join(numbers[:_SHOWN_MATCHES])
-    return f"old_str occurs {count} times in {shown} (lines {where}). Add lines around it so that it occurs once."
-
-
-def _not_found(shown: str, text: str, wanted: str) -> str:
-    """Tell that nothing matched, with the line that comes nearest: most often only the blanks differ."""
-    line = next((line for line in wanted.splitlines() if line.strip()), wanted)[:_QUOTED]
-    sentence = f'old_str was not found in {shown}: "{line.strip()}".'
-    lines = [candidate.rstrip("\r")[:_QUOTED] for candidate in text.split("\n", _NEAREST_AMONG)[:_NEAREST_AMONG]]
-    if nearest := difflib.get_close_matches(line, lines, n=1):
-        sentence += f' The nearest is line {lines.index(nearest[0]) + 1}: "{nearest[0]}".'
-    return f"{sentence} Read the file and copy the text exactly, blanks included."
+        raise EditRefused("old_str is empty. Give the text to replace, or use write_file for a new file.")
+    if unix(args.old_str) == unix(args.new_str):
+        raise EditRefused("old_str and new_str are the same: there is nothing to change.")
+    contents = context.changes.read(path) or read_contents(context.workspace, path)
+    file = decode(shown, contents)
+    return path, contents.data, file, replaced(shown, file, unix(args.old_str), unix(args.new_str))

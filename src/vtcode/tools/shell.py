@@ -1,27 +1,37 @@
-"""Runs a command line in the workspace, boxed where the machine can do it."""
+"""Runs command lines in the workspace, boxed where the machine can do it."""
 
-import codecs
 import os
-import re
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from vtcode.sandbox import detect, launch
+from vtcode.sandbox import Launch, Level, detect, launch
+from vtcode.tools.background import MOST_RUNNING
+from vtcode.tools.background import MOST_SECONDS as MOST_BACKGROUND_SECONDS
 from vtcode.tools.files import failed
+from vtcode.tools.output import Captured
 from vtcode.tools.process import run_process
 from vtcode.tools.tool import Effect, Outcome, Parameters, Preview, ToolContext
 
 DEFAULT_SECONDS: Final = 60
 MOST_SECONDS: Final = 600
 
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_NO_BOX: Final = (
+    "no sandbox works here, so that the command would have all your rights; install bubblewrap, or set [sandbox] "
+    'mode = "off" in your own vtcode.toml'
+)
 
 
 class RunArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str
     timeout: Annotated[int, Meta(description="seconds")] | None = None
+    background: bool | None = None
+
+
+class OutputArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: int
+    stop: bool | None = None
 
 
 class RunTerminalCmd(Parameters):
@@ -33,7 +43,7 @@ class RunTerminalCmd(Parameters):
     effect: Effect = "runs"
 
     def sensitive(self, args: RunArguments, context: ToolContext) -> str | None:
-        return None
+        return _NO_BOX if context.sandbox.mode == "auto" and level_of(context) is Level.NONE else None
 
     def preview(self, args: RunArguments, context: ToolContext) -> Preview:
         return Preview("command", args.command)
@@ -41,69 +51,87 @@ class RunTerminalCmd(Parameters):
     async def run(self, args: RunArguments, context: ToolContext) -> Outcome:
         if not args.command.strip():
             return failed("The command is empty.")
-        root = context.workspace.root
-        seconds = min(max(args.timeout or DEFAULT_SECONDS, 1), MOST_SECONDS)
-        output = _Output(context)
+        level = level_of(context)
+        if level is Level.NONE and context.sandbox.mode == "required":
+            return failed(
+                'The command was not run: no sandbox works here, and [sandbox] mode = "required". The user has to '
+                "install bubblewrap, or change the mode."
+            )
         try:
-            started = launch(args.command, root, context.level or detect(os.environ))
-            code = await run_process(started.argv, env=started.env, cwd=root, seconds=seconds, on_output=output.feed)
-        except TimeoutError:
-            head = f"timed out after {seconds} s and was stopped"
-            return Outcome(False, output.under(head), head)
+            started = launch(args.command, context.workspace.root, level, network=context.sandbox.network == "on")
+            if args.background:
+                return await _begin(started, args, context)
+            return await _finish(started, args, context)
         except (OSError, ValueError) as error:
             return failed(f"The command could not be started: {error}.")
-        head = f"exit code {code if code >= 0 else 128 - code}"
-        return Outcome(code == 0, output.under(head), head)
 
 
-class _Output:
-    """What a command prints: passed on as it comes, and its two ends kept for the model."""
+class CommandOutput(Parameters):
+    """Looks at a command that runs in the background, or stops it."""
 
-    def __init__(self, context: ToolContext) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._on_output = context.on_output
-        self._ends = Ends(context.output_limit)
+    name = "command_output"
+    description = "New output of a background command"
+    arguments: type[msgspec.Struct] = OutputArguments
+    effect: Effect = "watches"
 
-    def feed(self, chunk: bytes) -> None:
-        text = self._decoder.decode(chunk)
-        self._ends.add(text)
-        if self._on_output is not None and text:
-            self._on_output(text)
+    def sensitive(self, args: OutputArguments, context: ToolContext) -> str | None:
+        return None
 
-    def under(self, head: str) -> str:
-        """Return the output beneath a first line."""
-        text = _plain(self._ends.text()).strip("\n")
-        return f"{head}\n{text}" if text else f"{head}, no output"
+    def preview(self, args: OutputArguments, context: ToolContext) -> Preview:
+        return Preview("text", f"{'stop' if args.stop else 'look at'} background command {args.id}")
 
-
-class Ends:
-    """The beginning and the end of a text of any length, in memory of at most `limit` characters or so."""
-
-    def __init__(self, limit: int) -> None:
-        self._head_limit = limit // 2
-        self._tail_limit = limit - self._head_limit
-        self._head = ""
-        self._tail = ""
-        self._total = 0
-
-    def add(self, text: str) -> None:
-        """Add a piece."""
-        self._total += len(text)
-        room = self._head_limit - len(self._head)
-        self._head += text[:room]
-        self._tail = (self._tail + text[room:])[-self._tail_limit :] if self._tail_limit else ""
-
-    def text(self) -> str:
-        """Return all of it, or both ends, cut between lines where they have any, with a line about the rest."""
-        if self._total <= self._head_limit + self._tail_limit:
-            return self._head + self._tail
-        head = self._head[: max(self._head.rfind("\n"), 0)] or self._head
-        tail = self._tail[self._tail.find("\n") + 1 :] or self._tail
-        left_out = self._total - len(head) - len(tail)
-        return f"{head}\n[{left_out:,} characters left out]\n{tail}"
+    async def run(self, args: OutputArguments, context: ToolContext) -> Outcome:
+        background = context.background
+        job = await background.look(args.id, stop=bool(args.stop)) if background is not None else None
+        if background is None or job is None:
+            known = ", ".join(map(str, background.numbers)) if background is not None else ""
+            return failed(
+                f"There is no background command {args.id}. "
+                + (f"There are: {known}." if known else "None was started; run_terminal_cmd with background does.")
+            )
+        text = job.look()
+        return Outcome(job.ok, text, f"background command {job.number}: {text.partition(chr(10))[0]}")
 
 
-def _plain(text: str) -> str:
-    """Drop colours, and of lines that were written over (progress bars) all but their last state."""
-    lines = _ESCAPES.sub("", text).split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+def level_of(context: ToolContext) -> Level:
+    """Return how the commands of a run are boxed."""
+    if context.sandbox.mode == "off":
+        return Level.NONE
+    return context.level or detect(os.environ)
+
+
+async def _finish(started: Launch, args: RunArguments, context: ToolContext) -> Outcome:
+    """Run to the end, or to the time limit."""
+    seconds = min(max(args.timeout or DEFAULT_SECONDS, 1), MOST_SECONDS)
+    output = Captured(context.output_limit, context.spool, context.on_output)
+    root = context.workspace.root
+    try:
+        code = await run_process(
+            started.argv,
+            env=started.env,
+            cwd=root,
+            seconds=seconds,
+            on_output=output.feed,
+            sweeps=not started.is_boxed,
+        )
+    except TimeoutError:
+        head = f"timed out after {seconds} s and was stopped"
+        return Outcome(False, output.under(head), head)
+    finally:
+        output.close()
+    head = f"exit code {code if code >= 0 else 128 - code}"
+    return Outcome(code == 0, output.under(head), head)
+
+
+async def _begin(started: Launch, args: RunArguments, context: ToolContext) -> Outcome:
+    """Leave it running, and tell how it began."""
+    if context.background is None:
+        return failed("Commands cannot run in the background here. Run it without background.")
+    seconds = min(max(args.timeout, 1), MOST_BACKGROUND_SECONDS) if args.timeout else MOST_BACKGROUND_SECONDS
+    job = await context.background.start(
+        started, context.workspace.root, seconds, context.spool, context.output_limit
+    )
+    if job is None:
+        return failed(f"{MOST_RUNNING} commands run in the background already. Stop one with command_output first.")
+    text = f"background command {job.number}: {job.look()}"
+    return Outcome(job.ok, text, text.partition("\n")[0])

@@ -1,13 +1,17 @@
 """A file's text, and how it was written: encoding, byte order mark, newlines."""
 
 import codecs
+import contextlib
 import os
+import re
+import stat
 from io import FileIO
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from vtcode.tools.binary import describe
 from vtcode.workspace import PathRefused, Workspace
 
 MOST_BYTES: Final = 10_000_000
@@ -20,10 +24,23 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_ONLY_CP1252: Final = re.compile(rb"[\x80-\x9f]")
 _SAMPLE_BYTES: Final = 8192
 _TEXT_BYTES: Final = bytes(byte for byte in range(256) if byte in b"\t\n\f\r\x1b\x08" or (byte >= 32 and byte != 127))
 _MOST_CONTROL: Final = 0.01
 """Share of control bytes up to which a file of no known encoding is taken for text."""
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What was read of a file."""
+
+    data: bytes
+    size: int
+    """Bytes of the whole file."""
+    is_whole: bool
+    """False when the file goes on beyond MOST_BYTES."""
+    mode: int
+    """Its permission bits."""
 
 
 class TextFile(msgspec.Struct, frozen=True):
@@ -43,6 +60,11 @@ class TextFile(msgspec.Struct, frozen=True):
         """The newline that most lines end with."""
         return "\r\n" if 2 * self.text.count("\r\n") > self.text.count("\n") else "\n"
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether nothing in the file says that its encoding is this one."""
+        return self.encoding in ("cp1252", "latin-1")
+
     def encode(self, text: str) -> bytes:
         """Encode another text as this file is. Raises UnicodeEncodeError where its encoding lacks a letter."""
         return self.mark + text.encode(self.encoding)
@@ -50,19 +72,36 @@ class TextFile(msgspec.Struct, frozen=True):
 
 def read_text(workspace: Workspace, path: Path) -> TextFile:
     """Read a located file. Raises PathRefused if it cannot be read or is not text."""
-    shown = workspace.relative(path)
+    return decode(workspace.relative(path), read_contents(workspace, path))
+
+
+def read_contents(workspace: Workspace, path: Path) -> Contents:
+    """Read a located file's first MOST_BYTES. Raises PathRefused if it cannot be read."""
     with workspace.open_file(path) as file:
-        try:
-            data = _read(file, MOST_BYTES)
-            size = max(os.fstat(file.fileno()).st_size, len(data))
-        except OSError as error:
-            raise PathRefused(f"{shown} cannot be read: {error.strerror}.") from error
-    is_whole = size == len(data)
-    decoded = _decode(data, is_whole=is_whole)
+        return read_stream(workspace.relative(path), file)
+
+
+def read_stream(shown: str, file: FileIO) -> Contents:
+    """Read an open file's first MOST_BYTES. Raises PathRefused if it cannot be read."""
+    try:
+        data = _read(file, MOST_BYTES)
+        # A file that grows meanwhile is whole as far as it was read to its end.
+        status = os.fstat(file.fileno())
+        size = len(data) if len(data) < MOST_BYTES else max(status.st_size, len(data))
+    except OSError as error:
+        raise PathRefused(f"{shown} cannot be read: {error.strerror}.") from error
+    return Contents(data, size, size == len(data), stat.S_IMODE(status.st_mode))
+
+
+def decode(shown: str, contents: Contents) -> TextFile:
+    """Find out how a text is encoded. Raises PathRefused for what is not text, and says what it is."""
+    decoded = _decode(contents.data, is_whole=contents.is_whole)
     if decoded is None:
-        raise PathRefused(f"{shown} is a binary file ({human_size(size)}), which cannot be shown as text.")
+        kind = describe(contents.data)
+        about = f"{kind}, {human_size(contents.size)}" if kind else human_size(contents.size)
+        raise PathRefused(f"{shown} is a binary file ({about}), which cannot be shown as text.")
     text, encoding, mark = decoded
-    return TextFile(text, encoding, mark, size, is_whole)
+    return TextFile(text, encoding, mark, contents.size, contents.is_whole)
 
 
 def human_size(size: int) -> str:
@@ -94,7 +133,15 @@ def _decode(data: bytes, *, is_whole: bool) -> tuple[str, str, bytes] | None:
         # Incremental, since a file that was cut may end in the middle of a character.
         return codecs.getincrementaldecoder(encoding)().decode(data, final=is_whole), encoding, mark
     except UnicodeDecodeError:
-        return (data.decode("latin-1"), "latin-1", b"") if not mark and _looks_like_text(data) else None
+        return _guessed(data) if not mark and _looks_like_text(data) and not describe(data) else None
+
+
+def _guessed(data: bytes) -> tuple[str, str, bytes]:
+    """Decode a text of some 8-bit encoding: the two differ in bytes that only one of them uses for text."""
+    if _ONLY_CP1252.search(data):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("cp1252"), "cp1252", b""
+    return data.decode("latin-1"), "latin-1", b""
 
 
 def _looks_like_text(data: bytes) -> bool:

@@ -1,17 +1,27 @@
 """What a tool is: its name, its arguments, what it would do, and how it is run."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, cast
 
 import msgspec
 
 from vtcode.sandbox import Level
+from vtcode.settings import SandboxSettings
+from vtcode.tools.background import Background
+from vtcode.tools.changes import FileChanges
+from vtcode.tools.spool import Spool
 from vtcode.workspace import Workspace
 
 JsonObject = dict[str, Any]
 
-Effect = Literal["reads", "writes", "runs"]
+Effect = Literal["reads", "writes", "runs", "watches", "talks", "reaches"]
+"""What a call does. `reads` and `writes`: files of the workspace. `runs`: a command line, which is the call's preview
+and to which the rules of [commands] apply. `watches`: something that goes on, so that the same call may be made again
+and again. `talks`: to the person. `reaches`: something outside, such as an MCP server."""
+
+Ask = Callable[[str, tuple[str, ...]], Awaitable[str | None]]
+"""Puts a question to the person, with the answers to choose from; None when nobody is there."""
 
 ALIASES: Final = {
     "file_path": "path",
@@ -27,6 +37,8 @@ ALIASES: Final = {
     "text": "content",
     "cmd": "command",
     "query": "pattern",
+    "diff": "patch",
+    "input": "patch",
     "regex": "pattern",
     "start_line": "start",
     "end_line": "end",
@@ -45,12 +57,24 @@ class ToolContext(msgspec.Struct, frozen=True):
     """Told what a command prints, as it prints it."""
     level: Level | None = None
     """How commands are boxed; None for the strongest level that works here."""
+    sandbox: SandboxSettings = SandboxSettings()
+    spool: Spool | None = None
+    """Keeps whole outputs; None drops what is cut."""
+    background: Background | None = None
+    """Keeps commands that run on; None for a run that has none."""
+    ask: Ask | None = None
+    changes: FileChanges = cast("FileChanges", None)
+    """What the model knows of the files, and how tools change them; made from the workspace if not given."""
+
+    def __post_init__(self) -> None:
+        if not self.changes:
+            msgspec.structs.force_setattr(self, "changes", FileChanges(self.workspace))
 
 
 class Preview(msgspec.Struct, frozen=True):
     """What a call would do, for the person who decides."""
 
-    kind: Literal["diff", "command", "path"]
+    kind: Literal["diff", "command", "path", "text"]
     text: str
 
 
@@ -61,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True):
     text: str
     """For the model."""
     summary: str
-    """One line for the person."""
+    """For the person: one line, or the few of a checklist."""
 
 
 class BadArguments(msgspec.Struct, frozen=True):
@@ -74,7 +98,7 @@ class BadArguments(msgspec.Struct, frozen=True):
 
 
 class Tool(Protocol):
-    """Something that a model may call. Each takes its own struct of arguments, made by `parse_arguments`."""
+    """Something that a model may call. Each takes arguments of its own, made by its `parse`."""
 
     @property
     def name(self) -> str: ...
@@ -85,13 +109,14 @@ class Tool(Protocol):
         ...
 
     @property
-    def arguments(self) -> type[msgspec.Struct]: ...
-
-    @property
     def effect(self) -> Effect: ...
 
     def parameters(self) -> JsonObject:
         """Return the JSON Schema of the arguments."""
+        ...
+
+    def parse(self, raw: str) -> Any | BadArguments:
+        """Turn the JSON text that a model wrote into arguments, or say to the model what is wrong with it."""
         ...
 
     def sensitive(self, args: Any, context: ToolContext) -> str | None:
@@ -108,12 +133,29 @@ class Tool(Protocol):
 
 
 class Parameters:
-    """Gives a tool its `parameters` from its `arguments`."""
+    """Gives a tool its `parameters` and its `parse` from its `arguments`."""
 
+    name: str
     arguments: type[msgspec.Struct]
 
     def parameters(self) -> JsonObject:
         return parameters(self.arguments)
+
+    def parse(self, raw: str) -> msgspec.Struct | BadArguments:
+        """Take also what small models get nearly right.
+
+        Names from other tools (see `ALIASES`), numbers in quotes, nulls for what is left out, and JSON inside a JSON
+        string.
+        """
+        given = read_object(raw)
+        expected = _expected(self.parameters())
+        if given is None:
+            return BadArguments(f"The arguments of {self.name} are not a JSON object. {expected}")
+        fields = frozenset(self.arguments.__struct_fields__)
+        try:
+            return msgspec.convert(_renamed(given, fields), self.arguments, strict=False)
+        except msgspec.ValidationError as error:
+            return BadArguments(f"{self.name}: {_reason(error)}. {expected}")
 
 
 def parameters(arguments: type[msgspec.Struct]) -> JsonObject:
@@ -131,31 +173,22 @@ def parameters(arguments: type[msgspec.Struct]) -> JsonObject:
 
 def _plain(member: JsonObject) -> JsonObject:
     choice = next((option for option in member.get("anyOf", []) if option.get("type") != "null"), member)
-    kept = {"type": choice["type"]}
+    kept: JsonObject = {"type": choice["type"]}
     if description := member.get("description") or choice.get("description"):
         kept["description"] = description
+    if items := choice.get("items"):
+        kept["items"] = _plain(items)
     return kept
 
 
-def parse_arguments(tool: Tool, raw: str) -> msgspec.Struct | BadArguments:
-    """Turn the JSON text that a model wrote into the tool's arguments.
-
-    Takes what small models get nearly right: names from other tools (see `ALIASES`), numbers in quotes,
-    nulls for what is left out, and JSON inside a JSON string.
-    """
-    given = _object(raw)
-    if given is None:
-        return BadArguments(f"The arguments of {tool.name} are not a JSON object. {_expected(tool)}")
-    fields = frozenset(tool.arguments.__struct_fields__)
-    try:
-        return msgspec.convert(_renamed(given, fields), tool.arguments, strict=False)
-    except msgspec.ValidationError as error:
-        return BadArguments(f"{tool.name}: {_reason(error)}. {_expected(tool)}")
+def parse_arguments(tool: Tool, raw: str) -> Any | BadArguments:
+    """Turn the JSON text that a model wrote into the tool's arguments."""
+    return tool.parse(raw)
 
 
-def _object(raw: str) -> JsonObject | None:
+def read_object(raw: str) -> JsonObject | None:
+    """Read a JSON object, also one that a template quoted once more; nothing at all is an empty one."""
     value: object = raw if raw.strip() else "{}"
-    # Twice: some templates quote the object once more.
     for _ in range(2):
         if not isinstance(value, str):
             break
@@ -184,8 +217,7 @@ def _reason(error: msgspec.ValidationError) -> str:
     return words[:200]
 
 
-def _expected(tool: Tool) -> str:
-    schema = tool.parameters()
+def _expected(schema: JsonObject) -> str:
     required = schema.get("required", [])
     members = (
         f'"{name}"{"" if name in required else "?"}: {member["type"]}'
