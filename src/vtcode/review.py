@@ -9,7 +9,7 @@ import msgspec
 from vtcode.output import UsageError
 from vtcode.sandbox import Level, detect, launch
 from vtcode.text import visible
-from vtcode.tools.process import Enough, run_process
+from vtcode.tools.process import Enough, run_launched
 
 MOST_BYTES: Final = 4 << 20
 _SECONDS: Final = 60
@@ -72,13 +72,12 @@ async def collect(root: Path, revisions: str | None) -> Changes:
 
     started = launch(command, root, level)
     try:
-        status = await run_process(
-            started.argv,
-            env=dict(started.env) | {"GIT_OPTIONAL_LOCKS": "0"},
-            cwd=root,
-            seconds=_SECONDS,
-            on_output=keep,
-            on_errors=lambda chunk: errors.extend(chunk[:2000]),
+        status = await run_launched(
+            msgspec.structs.replace(started, env=dict(started.env) | {"GIT_OPTIONAL_LOCKS": "0"}),
+            root,
+            _SECONDS,
+            keep,
+            lambda chunk: errors.extend(chunk[:2000]),
         )
     except Enough:
         status, is_whole = 0, False

@@ -9,8 +9,9 @@ from typing import assert_never
 
 import msgspec
 
-from vtcode.sandbox import bubblewrap
+from vtcode.sandbox import bubblewrap, seccomp
 from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, home_folder
+from vtcode.sandbox.limits import Limits, limited
 
 
 class Level(StrEnum):
@@ -31,6 +32,10 @@ class Launch(msgspec.Struct, frozen=True):
     from inside, in `/proc/1/environ`."""
     is_boxed: bool = False
     """Whether nothing that it starts can outlive it."""
+    filter: bytes = b""
+    """Of system calls, for the launcher of the box."""
+    limits: Limits = Limits()
+    """Of all that it starts together."""
 
 
 def detect(environ: Mapping[str, str]) -> Level:
@@ -61,7 +66,12 @@ def launch(
         case Level.BUBBLEWRAP:
             boxed_home = bubblewrap.boxed_home(home, workspace)
             argv = bubblewrap.box(_shell(command), workspace, home, environ, network=network)
-            return Launch(argv, command_environment(environ, workspace, boxed_home), is_boxed=True)
+            return Launch(
+                argv,
+                command_environment(environ, workspace, boxed_home),
+                is_boxed=True,
+                filter=seccomp.build(network=network),
+            )
         case Level.NONE:
             return Launch(_shell(command), command_environment(environ, workspace, home))
         case _:
@@ -72,5 +82,5 @@ def _shell(command: str) -> tuple[str, ...]:
     search = os.pathsep.join(SYSTEM_PATH)
     if bash := shutil.which("bash", path=search):
         # The dashes keep a line that begins with one from being an option of the shell.
-        return (bash, "--norc", "--noprofile", "-c", "--", command)
-    return ("/bin/sh", "-c", "--", command)
+        return limited((bash, "--norc", "--noprofile", "-c", "--", command), Limits())
+    return limited(("/bin/sh", "-c", "--", command), Limits())

@@ -7,12 +7,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from vtcode.sandbox import seccomp
 from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, toolchains
 from vtcode.workspace import PROTECTED_NAMES, Workspace, is_secret_name
 
@@ -26,16 +27,22 @@ _SCANNED_ENTRIES: Final = 10_000
 # - `--proc` brings a writable /proc/sys, and with it core_pattern, which runs programs outside.
 # - As root, without `--cap-drop`, the mounts below can be undone from inside.
 # - `--new-session` keeps the command from typing into our terminal.
-# A seccomp filter (sockets, ptrace, io_uring, keyrings) is still to come; until then a command can reach
-# what these namespaces leave: vsock and the kernel's less common system calls.
+# What no namespace divides (keyrings, vsock, the kernel's less common doors) the filter of system calls closes.
 _ISOLATION: Final = (
     *("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"),
     *("--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
     *("--ro-bind", "/proc/sys", "/proc/sys"),
 )
 
-# Writes to a file in the workspace, tries one beside it, and looks at two that would open the machine.
-_SELF_TEST: Final = 'echo >"$1"; (echo >"$2"); [ ! -w /etc/passwd ] && [ ! -w /proc/sys/kernel/core_pattern ]'
+# Writes to a file in the workspace, tries one beside it, and looks at what would open the machine: two files, a
+# network with more than a loopback, system calls without a filter.
+_SELF_TEST: Final = """
+echo >"$1"; (echo >"$2")
+[ ! -w /etc/passwd ] && [ ! -w /proc/sys/kernel/core_pattern ] || exit 1
+while read -r name _; do case $name in Inter-*|face*|lo:*) ;; *) exit 2 ;; esac; done </proc/net/dev
+while read -r name value; do case $name$value in Seccomp:2) exit 0 ;; esac; done </proc/self/status
+exit 3
+"""
 
 
 class _Mount(msgspec.Struct, frozen=True):
@@ -58,9 +65,12 @@ def works(program: str, home: Path) -> bool:
         workspace.mkdir()
         inside, outside = workspace / "inside", workspace.parent / "outside"
         shell = ("/bin/sh", "-c", _SELF_TEST, "self-test", str(inside), str(outside))
+        # Without a filter for this architecture there is no whole box here.
+        filter_end = seccomp.descriptor(seccomp.build(network=False))
         try:
             ended = subprocess.run(
-                _command(program, _layout(workspace, home, {}), workspace, shell),
+                with_filter(_command(program, _layout(workspace, home, {}), workspace, shell), filter_end),
+                pass_fds=(filter_end,),
                 env=command_environment({}, workspace, boxed_home(home, workspace)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -70,6 +80,8 @@ def works(program: str, home: Path) -> bool:
             )
         except (OSError, subprocess.TimeoutExpired):
             return False
+        finally:
+            os.close(filter_end)
         return ended.returncode == 0 and inside.exists() and not outside.exists()
 
 
@@ -91,6 +103,11 @@ def _network() -> tuple[str, ...]:
     # Where a service writes it, it lies beneath /run, which is hidden.
     shown = ("--ro-bind", resolver, resolver) if resolver != "/etc/resolv.conf" and os.path.isfile(resolver) else ()
     return ("--share-net", *shown)
+
+
+def with_filter(argv: Sequence[str], descriptor: int) -> tuple[str, ...]:
+    """Return the command line that `box` gave, with the descriptor of a filter of system calls."""
+    return (argv[0], "--seccomp", str(descriptor), *argv[1:])
 
 
 def boxed_home(home: Path, workspace: Path) -> Path:

@@ -41,7 +41,8 @@ def toolchains(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
     if active := _active_environment(environ):
         candidates.append(active)
     for candidate in dict.fromkeys(Path(os.path.realpath(folder)) for folder in candidates):
-        if candidate.is_dir():
+        # Not `is_dir`, which raises where a folder above it is closed.
+        if os.path.isdir(candidate):
             yield candidate
 
 

@@ -29,44 +29,47 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         return self.memory or os.sysconf("SC_PHYS_PAGES") * _PAGE * 3 // 4
 
 
-def limited(argv: tuple[str, ...], limits: Limits, shell: str) -> tuple[str, ...]:
-    """Return the command line that runs another under the limits that each process carries.
+class Exceeded(Exception):
+    """A command used more than it may; the text says of what."""
+
+
+def limited(shell: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
+    """Return the command line that runs a shell under the limits that each process carries.
 
     Memory is not among them: what programs map says little about what they use, and those that map most
     (Node.js, Go, the JVM) would not even start.
 
     Args:
-        argv: what to run.
+        shell: a POSIX shell that knows `ulimit`, and its arguments.
         limits: as they should be; where the system allows less already, that stays.
-        shell: a POSIX shell that knows `ulimit`.
     """
-    settings = (("c", 0), ("n", limits.files), ("f", limits.file_size // 512))
+    # bash counts in units of 1,024 bytes, other shells in the 512 of POSIX.
+    unit = 1024 if shell[0].endswith("/bash") else 512
+    settings = (("c", 0), ("n", limits.files), ("f", limits.file_size // unit))
     prelude = "; ".join(f"ulimit -{name} {value} 2>/dev/null" for name, value in settings)
-    return (
-        shell,
-        *(("--norc", "--noprofile") if shell.endswith("bash") else ()),
-        "-c",
-        f'{prelude}; exec "$@"',
-        "limits",
-        *argv,
-    )
+    options = tuple(word for word in shell[1:] if word in ("--norc", "--noprofile"))
+    return (shell[0], *options, "-c", f'{prelude}; exec "$@"', "limits", *shell)
 
 
-async def watch(pid: int, limits: Limits) -> str:
-    """Return, once the processes below `pid` use more than they may, what it was; never returns otherwise."""
+async def watch(pid: int, limits: Limits) -> None:
+    """Look after the processes below `pid` until cancelled.
+
+    Raises:
+        Exceeded: once they use more than they may.
+    """
     while True:
         await asyncio.sleep(_PULSE)
         if reason := _excess(pid, limits):
-            return reason
+            raise Exceeded(reason)
 
 
 def _excess(pid: int, limits: Limits) -> str:
     family = _family(pid)
     if len(family) > limits.processes:
-        return f"it started more than {limits.processes} processes"
+        return f"more than {limits.processes} processes"
     used = sum(_resident(member) for member in family)
     if used > limits.most_memory:
-        return f"it used more than {limits.most_memory / (1 << 30):.1f} GiB of memory"
+        return f"more than {limits.most_memory / (1 << 30):.1f} GiB of memory"
     return ""
 
 

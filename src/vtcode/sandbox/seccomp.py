@@ -116,8 +116,8 @@ _MACHINES: Final = {
 }
 
 
-def build(*, network: bool, machine: str | None = None) -> bytes | None:
-    """Return the filter as an array of struct sock_filter, or None for an architecture that is not known here.
+def build(*, network: bool, machine: str | None = None) -> bytes:
+    """Return the filter as an array of struct sock_filter; nothing for an architecture that is not known here.
 
     Args:
         network: lets sockets of the Internet be opened besides those of the machine's own.
@@ -125,7 +125,7 @@ def build(*, network: bool, machine: str | None = None) -> bytes | None:
     """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
-        return None
+        return b""
     families = [AF_UNIX, *([AF_INET, AF_INET6, AF_NETLINK] if network else [])]
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),

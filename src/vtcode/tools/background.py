@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from vtcode.sandbox import Launch
+from vtcode.sandbox.limits import Exceeded
 from vtcode.tools.output import Ends, plain, where
-from vtcode.tools.process import run_process
+from vtcode.tools.process import run_launched
 from vtcode.tools.spool import Spool, SpoolFile
 
 MOST_RUNNING: Final = 8
@@ -38,16 +39,11 @@ class Job:
     async def run(self, launch: Launch, root: Path, seconds: float) -> None:
         """Run to the end, and keep how it ended."""
         try:
-            code = await run_process(
-                launch.argv,
-                env=launch.env,
-                cwd=root,
-                seconds=seconds,
-                on_output=self._feed,
-                sweeps=not launch.is_boxed,
-            )
+            code = await run_launched(launch, root, seconds, self._feed)
         except TimeoutError:
             self.state, self.ok = f"timed out after {seconds:.0f} s and was stopped", False
+        except Exceeded as excess:
+            self.state, self.ok = f"used {excess} and was stopped", False
         except (OSError, ValueError) as error:
             self.state, self.ok = f"could not be started: {error}", False
         except asyncio.CancelledError:

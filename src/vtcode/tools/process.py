@@ -9,6 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from pathlib import Path
 from typing import Any, Final
 
+from vtcode.sandbox import Launch, seccomp
+from vtcode.sandbox.bubblewrap import with_filter
+from vtcode.sandbox.limits import Limits, watch
+
 _CHUNK: Final = 1 << 16
 _TERM_SECONDS: Final = 2.0
 """How long a process may take to end after it was asked to."""
@@ -34,6 +38,8 @@ async def run_process(
     on_output: Consume,
     on_errors: Consume | None = None,
     sweeps: bool = False,
+    filter: bytes = b"",
+    limits: Limits | None = None,
 ) -> int:
     """Run a process to its end and return its exit code (negative: the signal that ended it).
 
@@ -43,8 +49,11 @@ async def run_process(
     Args:
         sweeps: also end what left the process group (`setsid`), where there is a /proc to find it in. In a box there
             is no need.
+        filter: of system calls, where `argv` is a box's.
+        limits: of the process and all that it starts together.
 
     Raises:
+        Exceeded: when they were passed.
         TimeoutError: after `seconds`.
         Enough: when a consumer raised it.
         OSError: when it could not be started.
@@ -56,9 +65,15 @@ async def run_process(
         errors, errors_end = (output, output_end)
         if on_errors is not None:
             errors, errors_end = await stack.enter_async_context(_pipe())
+        given = {output_end, errors_end}
         try:
+            filter_end = seccomp.descriptor(filter) if filter else None
+            if filter_end is not None:
+                argv = with_filter(argv, filter_end)
+                given.add(filter_end)
             process = await asyncio.create_subprocess_exec(
                 *argv,
+                pass_fds=() if filter_end is None else (filter_end,),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=errors_end,
@@ -68,7 +83,7 @@ async def run_process(
             )
         finally:
             # Ours is one more writer: as long as it is open, the pipe has no end.
-            for descriptor in {output_end, errors_end}:
+            for descriptor in given:
                 os.close(descriptor)
         pumps = [_pump(output, on_output)]
         if on_errors is not None:
@@ -76,7 +91,7 @@ async def run_process(
         reading = asyncio.create_task(_together(pumps))
         try:
             async with asyncio.timeout(seconds):
-                await _ended(process, reading)
+                await _watched(process, reading, limits)
         finally:
             reading.cancel()
             try:
@@ -85,6 +100,38 @@ async def run_process(
                 if sweeps:
                     _sweep(mark)
         return await process.wait()
+
+
+async def run_launched(
+    launch: Launch, root: Path, seconds: float, on_output: Consume, on_errors: Consume | None = None
+) -> int:
+    """Run a command line as the sandbox laid it out; see `run_process`."""
+    return await run_process(
+        launch.argv,
+        env=launch.env,
+        cwd=root,
+        seconds=seconds,
+        on_output=on_output,
+        on_errors=on_errors,
+        sweeps=not launch.is_boxed,
+        filter=launch.filter,
+        limits=launch.limits,
+    )
+
+
+async def _watched(process: asyncio.subprocess.Process, reading: asyncio.Task[None], limits: Limits | None) -> None:
+    """Wait as `_ended` does, unless the process uses more than it may before."""
+    ended = asyncio.ensure_future(_ended(process, reading))
+    watching = asyncio.ensure_future(watch(process.pid, limits)) if limits is not None else ended
+    try:
+        await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        await ended
+    finally:
+        for task in {ended, watching}:
+            task.cancel()
+        await asyncio.gather(ended, watching, return_exceptions=True)
 
 
 async def _ended(process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:

@@ -7,11 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from vtcode.sandbox import Launch, Level, detect, launch
+from vtcode.sandbox.limits import Exceeded
 from vtcode.tools.background import MOST_RUNNING
 from vtcode.tools.background import MOST_SECONDS as MOST_BACKGROUND_SECONDS
 from vtcode.tools.files import failed
 from vtcode.tools.output import Captured
-from vtcode.tools.process import run_process
+from vtcode.tools.process import run_launched
 from vtcode.tools.tool import Effect, Outcome, Parameters, Preview, ToolContext
 
 DEFAULT_SECONDS: Final = 60
@@ -104,18 +105,13 @@ async def _finish(started: Launch, args: RunArguments, context: ToolContext) -> 
     """Run to the end, or to the time limit."""
     seconds = min(max(args.timeout or DEFAULT_SECONDS, 1), MOST_SECONDS)
     output = Captured(context.output_limit, context.spool, context.on_output)
-    root = context.workspace.root
     try:
-        code = await run_process(
-            started.argv,
-            env=started.env,
-            cwd=root,
-            seconds=seconds,
-            on_output=output.feed,
-            sweeps=not started.is_boxed,
-        )
+        code = await run_launched(started, context.workspace.root, seconds, output.feed)
     except TimeoutError:
         head = f"timed out after {seconds} s and was stopped"
+        return Outcome(False, output.under(head), head)
+    except Exceeded as excess:
+        head = f"used {excess} and was stopped"
         return Outcome(False, output.under(head), head)
     finally:
         output.close()
