@@ -10,7 +10,7 @@ from vtcode.approval import BUILT_IN, Policy
 from vtcode.providers.presets import PRESETS
 from vtcode.settings import ContextSettings, McpServer, McpSettings, SandboxSettings, Settings, UiSettings
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Where a value stands: `("agent", "provider")`. In the table of keys, `*` stands for any name."""
 
 ANY: Final = "*"
@@ -81,7 +81,7 @@ _PROVIDER: Final[Mapping[str, Key]] = {
 
 _context, _sandbox, _server, _ui = ContextSettings(), SandboxSettings(), McpServer(), UiSettings()
 
-KEYS: Final[Mapping[Path, Key]] = {
+KEYS: Final[Mapping[KeyPath, Key]] = {
     ("agent", "provider"): _name(
         "the name of a provider",
         f"Which server to use: {', '.join(PRESETS)}, or one that is added below",
@@ -143,7 +143,9 @@ KEYS: Final[Mapping[Path, Key]] = {
         "The box around commands: the strongest that works, one or no command, or none",
         _sandbox.mode,
     ),
-    ("sandbox", "network"): _words(Literal["off", "on"], "Whether boxed commands reach the network", _sandbox.network),
+    ("sandbox", "network"): _words(
+        Literal["off", "on"], "Whether commands in it reach the network", _sandbox.network
+    ),
     ("mcp", "enabled"): _switch("Whether servers of tools are used at all", McpSettings().enabled),
     ("mcp", "servers", ANY, "command"): _name("a program", "What starts the server"),
     ("mcp", "servers", ANY, "args"): _texts("Its arguments"),
@@ -167,8 +169,8 @@ GUIDE_POLICIES: Final[Mapping[str, str]] = {
 """Those that the guide's example sets."""
 
 
-def _branches() -> Mapping[Path, tuple[str, ...]]:
-    found: dict[Path, dict[str, None]] = {}
+def _branches() -> Mapping[KeyPath, tuple[str, ...]]:
+    found: dict[KeyPath, dict[str, None]] = {}
     for path in KEYS:
         for depth in range(len(path)):
             found.setdefault(path[:depth], {})[path[depth]] = None
@@ -182,9 +184,9 @@ LISTS: Final = frozenset({("custom_providers",)})
 """Tables that are written `[[name]]`."""
 
 
-def pattern_of(path: Path) -> Path | None:
+def pattern_of(path: KeyPath) -> KeyPath | None:
     """Return the path in the table of keys that stands for this one, or None."""
-    found: Path = ()
+    found: KeyPath = ()
     for name in path:
         names = BRANCHES.get(found, ())
         if name not in names and ANY not in names:
@@ -193,7 +195,7 @@ def pattern_of(path: Path) -> Path | None:
     return found
 
 
-def plain_keys() -> Iterator[tuple[Path, Key]]:
+def plain_keys() -> Iterator[tuple[KeyPath, Key]]:
     """Yield the keys that stand under no name of the user's own."""
     return ((path, key) for path, key in KEYS.items() if ANY not in path)
 
