@@ -157,10 +157,10 @@ class _Check:
                 return True
             known = tuple(BUILT_IN)
         elif path == _PROVIDERS:
-            if name in PRESETS or (isinstance(value, dict) and "base_url" in value):
-                return True
-            self._refuse_mistake(path, name, tuple(PRESETS), 0.7)
-            raise self._source.error((*path, name), "is no known provider, and has no base_url. Add one.")
+            # One that is added has an address, here or in another file.
+            if name not in PRESETS and not (isinstance(value, dict) and "base_url" in value):
+                self._refuse_mistake(path, name, tuple(PRESETS), 0.7)
+            return True
         elif ANY in known or name in known:
             return True
         self._refuse_misplaced_policy(path, name, value)

@@ -47,6 +47,8 @@ def loosens(path: KeyPath, value: Any, trusted: Values, own: Values) -> str | No
         case ("context", "instructions_max_bytes"):
             is_more = value > trusted.get(path, _default(path))
             return "it gives files of the workspace more room in the prompt" if is_more else None
+        case ("providers", name, "api") if name not in PRESETS and ("providers", name, "base_url") not in trusted:
+            return "it adds a provider"
         case ("providers", _, "base_url"):
             return "it says where your conversation goes"
         case ("providers", _, "api_key_env"):

@@ -88,4 +88,5 @@ def store_for(environ: Mapping[str, str]) -> TrustStore:
 
 
 def _name(root: Path) -> str:
-    return os.path.realpath(root)
+    # The store is UTF-8; a path need not be.
+    return os.fsencode(os.path.realpath(root)).decode("utf-8", "backslashreplace")
