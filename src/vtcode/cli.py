@@ -23,6 +23,9 @@ COMMANDS: Final = {
     "models": ("models", "list the models, show one, or try one"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
     "doctor": ("doctor", "look at everything that a run needs"),
+    "init": ("init", "write a commented vtcode.toml and a draft of AGENTS.md"),
+    "config": ("config", "show what holds and where it is set, the files, the JSON Schema"),
+    "trust": ("trust", "let this workspace's vtcode.toml loosen what yours says"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
     "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
@@ -123,13 +126,13 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
 
     The others only have their line in the help: each command's module brings imports of its own.
     """
-    common = _common()
+    common = _common("assigned")
     parser = argparse.ArgumentParser(
         prog="vtcode",
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[_common("assigned_first")],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)
@@ -148,7 +151,12 @@ def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
     return run(invocation)
 
 
-def _common() -> argparse.ArgumentParser:
+def _common(assigned: str) -> argparse.ArgumentParser:
+    """Make the arguments that stand before a command and after it.
+
+    Args:
+        assigned: where the values of `-c` are kept: argparse lets those after a command replace those before it.
+    """
     common = argparse.ArgumentParser(add_help=False)
     # SUPPRESS keeps a sub-command's default from overwriting what stood before the sub-command.
     for name, metavar, what in (
@@ -158,6 +166,14 @@ def _common() -> argparse.ArgumentParser:
         ("--workspace", "FOLDER", "the folder to work in (default: the current one)"),
     ):
         common.add_argument(name, metavar=metavar, default=argparse.SUPPRESS, help=what)
+    common.add_argument(
+        "-c",
+        dest=assigned,
+        metavar="KEY=VALUE",
+        action="append",
+        default=argparse.SUPPRESS,
+        help="set one key of vtcode.toml for this run, such as agent.max_turns=20; may be repeated",
+    )
     common.add_argument(
         "--full-auto",
         action="store_true",

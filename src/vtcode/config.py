@@ -209,7 +209,7 @@ def _needing_trust(layers: Sequence[Layer]) -> tuple[Ignored, ...]:
 
 def _ignored(entries: Iterable[Ignored], layers: Iterable[Layer]) -> tuple[str, ...]:
     label = next((layer.source.label for layer in layers if layer.is_workspace), "")
-    sentences = loosening_sentences(entries)
+    sentences = _sentences(entries)
     shown = [
         f"{label}: {sentence} To trust this file, run `vtcode trust`." for sentence in sentences[:_MOST_WARNINGS]
     ]
@@ -218,7 +218,7 @@ def _ignored(entries: Iterable[Ignored], layers: Iterable[Layer]) -> tuple[str, 
     return tuple(shown)
 
 
-def loosening_sentences(entries: Iterable[Ignored], verb: str = "is ignored") -> list[str]:
+def _sentences(entries: Iterable[Ignored]) -> list[str]:
     """Write a sentence for each key, or for each table where several keys are one thing."""
     found: dict[str, str] = {}
     for entry in entries:
@@ -226,7 +226,7 @@ def loosening_sentences(entries: Iterable[Ignored], verb: str = "is ignored") ->
         name = dotted(entry.path[:depth])
         is_simple = isinstance(entry.value, str) and depth == len(entry.path)
         shown = f' = "{visible(entry.value, one_line=True)[:80]}"' if is_simple else ""
-        found.setdefault(name, f"{name}{shown} {verb}: {entry.why}.")
+        found.setdefault(name, f"{name}{shown} is ignored: {entry.why}.")
     return list(found.values())
 
 

@@ -142,10 +142,12 @@ class _Check:
                 raise self._source.error(here, f"is {_shown(value)}; expected a table, written [{dotted(here)}].")
 
     def _walk_list(self, path: KeyPath, value: object) -> None:
-        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in cast("list[Any]", value)):
-            raise self._source.error(path, f"is {_shown(value)}; expected tables, each written [[{dotted(path)}]].")
-        for number, entry in enumerate(cast("list[Table]", value)):
-            self._walk((*path, str(number)), entry)
+        entries = cast("list[object]", value) if isinstance(value, list) else [None]
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                problem = f"is not a list of tables; expected tables, each written [[{dotted(path)}]]."
+                raise self._source.error(path, problem)
+            self._walk((*path, str(number)), cast("Table", entry))
 
     def _is_known(self, path: KeyPath, name: str, value: object, known: tuple[str, ...]) -> bool:
         """Tell a known name from one that only means nothing here. Raises ConfigError for what looks like a mistake.
@@ -221,17 +223,21 @@ def checked_value(source: Source, path: KeyPath, value: object) -> Any:
         checked: Any = msgspec.convert(value, key.type)
     except (msgspec.ValidationError, OverflowError) as error:
         raise source.error(path, f"is {_shown(value)}; expected {key.expected}.") from error
-    if isinstance(checked, float) and not math.isfinite(checked):
+    if type(checked) is float and not math.isfinite(checked):
         raise source.error(path, f"is {_shown(value)}; expected {key.expected}.")
     if any("\0" in text for text in _texts_in(checked)):
         raise source.error(path, f"has a NUL character; expected {key.expected}.")
     if path[-1] in {"base_url", "url"}:
-        # The address itself is left out: it may hold a password.
-        address = checked if path[-1] == "base_url" else checked.partition("?")[0]
-        if problem := url_problem(address, "the variable that api_key_env names"):
-            raise source.error(path, f"{problem}; expected {key.expected}.")
-        return checked.rstrip("/") if path[-1] == "base_url" else checked
+        return _address(source, path, str(checked), key.expected)
     return checked
+
+
+def _address(source: Source, path: KeyPath, url: str, expected: str) -> str:
+    is_base = path[-1] == "base_url"
+    # The address itself is left out: it may hold a password.
+    if problem := url_problem(url if is_base else url.partition("?")[0], "the variable that api_key_env names"):
+        raise source.error(path, f"{problem}; expected {expected}.")
+    return url.rstrip("/") if is_base else url
 
 
 def _texts_in(value: object) -> Iterator[str]:
@@ -249,8 +255,8 @@ def _policy(source: Source, path: KeyPath, value: object) -> Policy:
     words = [policy.value for policy in Policy]
     if isinstance(value, str) and value in words:
         return Policy(value)
-    is_short = isinstance(value, str) and len(value) < 40
-    close = difflib.get_close_matches(value.lower(), words, n=1) if is_short else []
+    text = value.lower() if isinstance(value, str) and len(value) < 40 else ""
+    close = difflib.get_close_matches(text, words, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise source.error(path, f'is {_shown(value)}; expected "allow", "prompt" or "deny".{hint}')
 

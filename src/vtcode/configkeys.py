@@ -161,6 +161,20 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
 }
 """In the order of the file that `vtcode init` writes."""
 
+ABOUT: Final[Mapping[KeyPath, str]] = {
+    ("agent",): "The model and how it is asked",
+    ("tools",): "Who is asked before a tool runs",
+    ("tools", "policies"): "By tool; a tool of an MCP server is named mcp__SERVER__TOOL",
+    ("commands",): "Which command lines run without a question, and which never; deny comes first",
+    ("providers",): "What differs from a provider that is built in",
+    ("custom_providers",): "Other servers with OpenAI's API",
+    ("context",): "What the model is shown",
+    ("sandbox",): "The box around commands",
+    ("mcp",): "Servers of tools (Model Context Protocol)",
+    ("ui",): "What you are shown",
+}
+"""What each table is for."""
+
 GUIDE_POLICIES: Final[Mapping[str, str]] = {
     "read_file": "allow",
     "write_file": "prompt",

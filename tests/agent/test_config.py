@@ -275,7 +275,7 @@ def test_what_other_programs_know_is_only_warned_of(desk: Desk) -> None:
         "tools.policies.create_file",
     ):
         assert f"vtcode.toml: {name} is not known here and has no effect." in told
-    assert len(told) == 7
+    assert len(told) == 6
 
 
 def test_flags_are_checked_like_files(desk: Desk) -> None:

@@ -24,11 +24,21 @@ class Invocation(msgspec.Struct, frozen=True):
     def workspace(self) -> Workspace:
         return Workspace(self.root)
 
-    def settings(self) -> Settings:
-        """Merge the configuration. Raises ConfigError."""
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """What the common flags set, as the configuration takes it."""
         options = self.options
         names = {"provider": options.provider, "default_model": options.model, "config": options.config}
-        return load(self.root, self.environ, {name: value for name, value in names.items() if value is not None})
+        return {name: value for name, value in names.items() if value is not None}
+
+    @property
+    def assignments(self) -> tuple[str, ...]:
+        """Each `key=value` of `-c`, in order."""
+        return (*getattr(self.options, "assigned_first", ()), *getattr(self.options, "assigned", ()))
+
+    def settings(self) -> Settings:
+        """Merge the configuration. Raises ConfigError."""
+        return load(self.root, self.environ, self.flags, self.assignments)
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str, notes: str = "") -> None:
