@@ -170,6 +170,7 @@ ABOUT: Final[Mapping[KeyPath, str]] = {
     ("custom_providers",): "Other servers with OpenAI's API",
     ("context",): "What the model is shown",
     ("sandbox",): "The box around commands",
+    ("mcp", "servers"): "A server has either a command or a url, and is approved with `vtcode mcp approve`",
     ("mcp",): "Servers of tools (Model Context Protocol)",
     ("ui",): "What you are shown",
 }

@@ -7,6 +7,7 @@ import msgspec
 from vtcode.approval import BUILT_IN, Policy
 from vtcode.configkeys import ABOUT, ANY, BRANCHES, KEYS, LISTS, KeyPath
 
+
 def config_schema() -> dict[str, Any]:
     """Describe a whole vtcode.toml."""
     return {

@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from vtcode.configkeys import ABOUT, ANY, GUIDE_POLICIES, KEYS, LISTS, KeyPath
 from vtcode.text import visible
@@ -22,7 +22,8 @@ _LANGUAGES: Final = {
 }  # fmt: skip
 
 _FOLDERS: Final = {
-    "src": "the code", "lib": "the code", "app": "the application", "cmd": "the programs", "internal": "private packages",
+    "src": "the code", "lib": "the code", "app": "the application", "cmd": "the programs",
+    "internal": "private packages",
     "pkg": "packages", "tests": "tests", "test": "tests", "spec": "tests", "docs": "documentation",
     "doc": "documentation", "examples": "examples", "scripts": "scripts", "bench": "benchmarks",
     "benches": "benchmarks", "crates": "the crates of the workspace", "packages": "the packages of the workspace",
@@ -37,8 +38,8 @@ def config_text() -> str:
     """Write vtcode.toml: every key with what it is for; live are those of the guide's example."""
     lines = ["# Settings of vtcode for this workspace. `vtcode config show --origin` tells what holds.", ""]
     for table, keys in _tables():
-        if table in ABOUT:
-            lines += [f"# {ABOUT[table]}."]
+        if about := ABOUT.get(tuple(name for name in table if name != ANY)):
+            lines.append(f"# {about}.")
         is_live = any(KEYS[path].live for path in keys) or table == ("tools", "policies")
         mark = "" if is_live else "# "
         lines.append(f"{mark}{_header(table)}")
@@ -46,13 +47,13 @@ def config_text() -> str:
             lines += [f'{tool} = "{policy}"' for tool, policy in GUIDE_POLICIES.items()]
         for path in keys:
             key = KEYS[path]
-            if path[-1] == ANY:
+            if path[-1] in {ANY, "display_name"}:
                 continue
-            lines.append(f"# {key.about}: {key.expected}.")
+            lines.append(f"# {key.about} ({key.expected}).")
             if key.live:
                 lines.append(f"{path[-1]} = {key.live}")
             else:
-                lines.append(f"# {path[-1]} = {'' if key.default is None else toml_value(key.default)}".rstrip())
+                lines.append(f"# {path[-1]} = {'(unset)' if key.default is None else toml_value(key.default)}")
         lines.append("")
     return "\n".join(lines)
 
@@ -76,7 +77,12 @@ def _header(table: KeyPath) -> str:
 
 def agents_text(root: Path) -> str:
     """Draft AGENTS.md."""
-    lines = ["# Notes for agents", "", "A draft from what the repository shows. Correct it; agents read it as it is.", ""]
+    lines = [
+        "# Notes for agents",
+        "",
+        "A draft from what the repository shows. Correct it; agents read it as it is.",
+        "",
+    ]
     if languages := _languages(root):
         lines += [f"- Written in {_listed(languages)}."]
     commands = list(_commands(root))
@@ -100,7 +106,9 @@ def _languages(root: Path) -> list[str]:
         if seen > _MOST_FILES:
             break
     least = sum(counts.values()) / 10
-    return [name for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= least][:4]
+    return [name for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= least][
+        :4
+    ]
 
 
 def _commands(root: Path) -> Iterator[tuple[str, str]]:
@@ -113,7 +121,13 @@ def _commands(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _all_commands(root: Path) -> Iterator[tuple[str, str]]:
-    for what, name in (("Set up", "setup"), ("Build", "build"), ("Check", "check"), ("Check", "lint"), ("Test", "test")):
+    for what, name in (
+        ("Set up", "setup"),
+        ("Build", "build"),
+        ("Check", "check"),
+        ("Check", "lint"),
+        ("Test", "test"),
+    ):
         if (root / "scripts" / name).is_file():
             yield what, f"scripts/{name}"
     for rule in re.findall(r"^([a-z]+):(?!=)", _read(root / "Makefile") or _read(root / "makefile"), re.MULTILINE):
@@ -167,7 +181,7 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _table(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _listed(names: list[str]) -> str:

@@ -7,14 +7,15 @@ import sys
 from vtcode.commands.arguments import Invocation, describe
 from vtcode.init import agents_text, config_text
 from vtcode.output import UsageError
+from vtcode.replacing import Replacement
 from vtcode.text import visible
 from vtcode.workspace import Workspace, WorkspaceError
 
 _EXAMPLES = """  vtcode init
   vtcode init --force"""
 
-_NOTES = """The draft of AGENTS.md names the languages, the commands and the folders that the repository shows. No model is
-asked. Read it before you keep it."""
+_NOTES = """The draft of AGENTS.md names the languages, the commands and the folders that the repository shows. No model
+is asked. Read it before you keep it."""
 
 
 def add(parser: argparse.ArgumentParser, name: str) -> None:
@@ -27,16 +28,17 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
 def _init(invocation: Invocation) -> int:
     root = invocation.root
     texts = {"vtcode.toml": config_text(), "AGENTS.md": agents_text(root)}
-    there = [name for name in texts if os.path.lexists(root / name)]
-    if there and not invocation.options.force:
-        verb = "are" if len(there) > 1 else "is"
-        raise UsageError(f"{' and '.join(there)} {verb} there already. Nothing was written; --force replaces it.")
-    workspace = Workspace(root)
+    there = () if invocation.options.force else tuple(name for name in texts if os.path.lexists(root / name))
+    if len(there) == len(texts):
+        raise UsageError(f"{' and '.join(there)} are there already. Nothing was written; --force replaces them.")
+    wanted = [name for name in texts if name not in there]
     try:
         # Both or none, each in one step.
-        workspace.replace(_replacements(workspace, texts))
+        Workspace(root).replace_files([Replacement(root / name, texts[name].encode()) for name in wanted])
     except WorkspaceError as error:
         raise UsageError(str(error)) from error
-    for name in texts:
+    for name in wanted:
         print(visible(f"Wrote {root / name}."), file=sys.stderr)
+    for name in there:
+        print(visible(f"Kept {root / name}; --force replaces it."), file=sys.stderr)
     return 0
