@@ -8,42 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.agent.desk import Desk
 from tests.agent.support import GUIDE
 from vtcode.approval import BUILT_IN, Policy, judge
 from vtcode.config import ConfigError, load
 from vtcode.settings import Settings
-
-
-class Desk:
-    """A workspace, a home, and what is loaded from them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "work"
-        self.home = folder / "home"
-        self.root.mkdir()
-        self.environ = {"HOME": str(self.home)}
-
-    def workspace(self, text: str, name: str = "vtcode.toml") -> Path:
-        return self._write(self.root / name, text)
-
-    def user(self, text: str) -> Path:
-        return self._write(self.home / ".config" / "vtcode" / "vtcode.toml", text)
-
-    def extra(self, text: str) -> Path:
-        return self._write(self.home / "extra.toml", text)
-
-    def load(self, **flags: str) -> Settings:
-        return load(self.root, self.environ, flags)
-
-    def error(self, **flags: str) -> str:
-        with pytest.raises(ConfigError) as raised:
-            self.load(**flags)
-        return str(raised.value)
-
-    def _write(self, path: Path, text: str) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from vtcode.workspace import Workspace, WorkspaceError
 _EXAMPLES = """  vtcode init
   vtcode init --force"""
 
-_NOTES = """The draft of AGENTS.md names the languages, the commands and the folders that the repository shows. No model
+_NOTES = """The draft of AGENTS.md names the languages, commands and folders that the repository shows. No model
 is asked. Read it before you keep it."""
 
 
