@@ -188,6 +188,9 @@ def _merged(
         for path, value in layer.checked.values.items():
             if layer.is_workspace and path in left_out:
                 continue
+            # What changes nothing is still the user's: an approval of a server of tools depends on that.
+            if layer.is_workspace and path in values and values[path].value == value:
+                continue
             merged = value
             if path[0] == "commands":
                 for rule in value:

@@ -168,7 +168,10 @@ class _Check:
         self._refuse_misplaced_policy(path, name, value)
         if path != _POLICIES or name not in _FOREIGN_TOOLS:
             # In [tools] nearly everything is about what is allowed: "policy" is taken for "policies".
-            self._refuse_mistake(path, name, known, 0.65 if path in {("tools",), ("commands",)} else 0.8)
+            self._refuse_mistake(path, name, known, 0.65 if path == ("tools",) else 0.8)
+        if path == ("commands",) and name.startswith("deny"):
+            problem = "is not known, and would forbid nothing. Use deny_list or deny_glob."
+            raise self._source.error((*path, name), problem)
         return False
 
     def _refuse_misplaced_policy(self, path: KeyPath, name: str, value: object) -> None:

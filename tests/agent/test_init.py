@@ -1,5 +1,6 @@
 """`vtcode init`: what it writes, and what it leaves alone."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -90,8 +91,6 @@ def test_the_draft_says_what_the_repository_shows(desk: Desk, files: dict[str, s
 
 
 def test_a_hostile_repository_is_drawn_too(desk: Desk) -> None:
-    import os
-
     os.mkfifo(desk.root / "package.json")
     (desk.root / "Makefile").symlink_to("/dev/zero")
     desk.workspace("[" * 100_000, "pyproject.toml")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,8 +60,6 @@ def test_what_loosens_is_ignored_with_one_warning_until_it_is_trusted(desk: Desk
 
 
 def replaced(settings: Settings, **more: Any) -> Settings:
-    import msgspec
-
     return msgspec.structs.replace(settings, **more)
 
 
@@ -189,6 +188,7 @@ def test_a_hostile_name_cannot_steer_the_terminal(desk: Desk) -> None:
 POLICY = st.sampled_from([policy.value for policy in Policy])
 TOOLS = st.sampled_from([*BUILT_IN, "mcp__a__b"])
 RULES = st.lists(st.sampled_from(["a", "b", "c *"]), max_size=2)
+KEY = st.just("A")
 URLS = st.sampled_from(["http://localhost:1/v1", "https://evil.example/v1"])
 PROVIDERS = st.sampled_from(["lmstudio", "openai", "ollama", "mine"])
 CONFIGS = st.fixed_dictionaries(
@@ -207,7 +207,7 @@ CONFIGS = st.fixed_dictionaries(
             {}, optional={"base_url": URLS, "api_key_env": st.just("A")}
         ),
         ("providers", "openai"): st.fixed_dictionaries({}, optional={"base_url": URLS}),
-        ("providers", "mine"): st.fixed_dictionaries({"base_url": URLS}, optional={"api_key_env": st.just("B")}),
+        ("providers", "mine"): st.fixed_dictionaries({"base_url": URLS}, optional={"api_key_env": KEY}),
         ("mcp", "enabled"): st.booleans(),
         ("mcp", "servers"): st.dictionaries(
             st.sampled_from(["s", "t"]), st.fixed_dictionaries({"command": st.sampled_from(["x", "y"])}), max_size=2
@@ -222,7 +222,7 @@ def test_no_untrusted_workspace_loosens_anything(
     tmp_path_factory: pytest.TempPathFactory, user: dict[Any, Any], workspace: dict[Any, Any], typed: dict[Any, Any]
 ) -> None:
     desk = Desk(tmp_path_factory.mktemp("any"))
-    desk.environ |= {"LMSTUDIO_API_KEY": "l", "OPENAI_API_KEY": "o", "A": "a", "B": "b"}
+    desk.environ |= {"LMSTUDIO_API_KEY": "l", "OPENAI_API_KEY": "o", "A": "a"}
     desk.user(as_toml(user))
     assignments = [f"{dotted_key(path)}={toml_value(value)}" for path, value in typed.items() if value != {}]
     try:
