@@ -4,7 +4,7 @@ A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exa
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
 always exactly one `ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere
-inside the turn. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+inside the turn. `Rewound` stands between turns. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -118,6 +118,13 @@ class Compacted(msgspec.Struct, frozen=True, tag="compacted"):
     after: int
 
 
+class Rewound(msgspec.Struct, frozen=True, tag="rewound"):
+    """The conversation goes on from an earlier point; what was said after it does not count any more."""
+
+    turns: int
+    """How many turns stand, from the first."""
+
+
 class Retrying(msgspec.Struct, frozen=True, tag="retrying"):
     """A request failed and is made again."""
 
@@ -162,6 +169,7 @@ Event = (
     | ToolOutput
     | ToolFinished
     | Compacted
+    | Rewound
     | Retrying
     | Notice
     | TurnFinished
@@ -207,6 +215,8 @@ def check_order(events: Iterable[Event]) -> None:
                 unanswered.pop(0)
             case Compacted():
                 _require(state in {"turn", "calls"} and not unanswered, event)
+            case Rewound():
+                _require(False, event)
             case RunStarted() | Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():
