@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -66,7 +66,7 @@ Fact = Header | Kept | Left | Event
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line: a fact, and what is known of it besides."""
 
-    n: int
+    n: Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
     """Its place in the log, from 1."""
     at: str
     """When it was written. It never reaches a prompt."""

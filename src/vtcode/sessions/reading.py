@@ -24,15 +24,12 @@ class ReadLog(msgspec.Struct, frozen=True, kw_only=True):
     """What the session works with; None when no line tells."""
     lines: list[Line]
     """In order, each once; headers left out."""
+    last: int = 0
+    """The place of the newest line."""
     skipped: int = 0
     """Lines that are no facts: damaged, repeated, or from a version that knows more."""
     unread: int = 0
     """Bytes before the oldest line that was read."""
-
-    @property
-    def last(self) -> int:
-        """The place of the newest line."""
-        return max((line.n for line in self.lines), default=1)
 
     def problems(self) -> list[str]:
         """Say what of the log does not count."""
@@ -81,7 +78,7 @@ def _collect(file: BufferedReader, header: Header | None, unread: int) -> ReadLo
             header = line.fact
         else:
             lines.append(line)
-    return ReadLog(header=header, lines=lines, skipped=skipped, unread=unread)
+    return ReadLog(header=header, lines=lines, last=max(seen, default=0), skipped=skipped, unread=unread)
 
 
 def _open(path: Path) -> BufferedReader:
