@@ -21,6 +21,11 @@ class Profile(Protocol):
     """A way to put a step to a model, and to read what it answers."""
 
     @property
+    def name(self) -> str:
+        """As `profile` in the configuration has it."""
+        ...
+
+    @property
     def is_brief(self) -> bool:
         """Tell whether long tool results would only confuse this model."""
         ...
@@ -60,6 +65,7 @@ FULL_INSTRUCTIONS = (
 class FullProfile:
     """Tools as the API has them, for models that know how to call them."""
 
+    name = "full"
     is_brief = False
     needs_files = False
 
@@ -87,6 +93,7 @@ PLAIN_INSTRUCTIONS = "You are vtcode, an assistant for programmers. Answer short
 class PlainProfile:
     """A question and its answer."""
 
+    name = "plain"
     is_brief = False
     needs_files = False
 

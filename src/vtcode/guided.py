@@ -31,6 +31,7 @@ class GuidedProfile:
     are is shown by examples, the one form of instruction that such a model follows.
     """
 
+    name = "guided"
     is_brief = True
     needs_files = True
 

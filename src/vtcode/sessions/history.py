@@ -43,7 +43,6 @@ class Placed(msgspec.Struct, frozen=True):
     """What is known of a file at one place in the log."""
 
     n: int
-    turn: int
     fact: Kept | Left
 
 
@@ -99,7 +98,9 @@ class _Reader:
     def read(self, line: Line) -> None:
         match line.fact:
             case Kept() | Left() as fact:
-                self.files.append(Placed(line.n, line.turn, fact))
+                self.files.append(Placed(line.n, fact))
+                if self._is_open:
+                    self.turns[-1].through = line.n
             case events.Rewound(turns=count):
                 self.close()
                 self.turns = [turn for turn in self.turns if turn.number <= count]

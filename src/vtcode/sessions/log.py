@@ -133,7 +133,7 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise SessionBusy(
-            f"The session {path.parent.name} is open in another vtcode. End that one, or go on with a copy: add --fork."
+            f"The session {path.parent.name} is open in another vtcode. End that one, or go on with a copy (--fork)."
         ) from error
 
 

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -64,7 +63,7 @@ def read_header(path: Path) -> Header | None:
         return _first(file)
 
 
-def _collect(file: BufferedReader, header: Header | None, unread: int) -> ReadLog:
+def _collect(file: BinaryIO, header: Header | None, unread: int) -> ReadLog:
     lines: list[Line] = []
     seen: set[int] = set()
     skipped = 0
@@ -81,17 +80,17 @@ def _collect(file: BufferedReader, header: Header | None, unread: int) -> ReadLo
     return ReadLog(header=header, lines=lines, last=max(seen, default=0), skipped=skipped, unread=unread)
 
 
-def _open(path: Path) -> BufferedReader:
+def _open(path: Path) -> BinaryIO:
     # Whatever stands there instead of a file is not waited for.
     return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=1 << 18)
 
 
-def _first(file: BufferedReader) -> Header | None:
+def _first(file: BinaryIO) -> Header | None:
     line = decode(file.readline(MOST_LINE))
     return line.fact if line is not None and isinstance(line.fact, Header) else None
 
 
-def _lines(file: BufferedReader) -> Iterator[bytes | None]:
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
     """Yield each line; None for one that is too long."""
     while data := file.readline(MOST_LINE):
         if len(data) < MOST_LINE or data.endswith(b"\n"):

@@ -23,6 +23,7 @@ from vtcode.startup import state_folder
 from vtcode.workspace import Workspace
 
 _ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+_RANDOM_PART: Final = len("20260102T030405-")
 _HEAD: Final = 1 << 20
 _SUMMARY: Final = 8 << 20
 """Bytes of a log that are read to sum it up."""
@@ -108,13 +109,13 @@ class Sessions:
     def named(self, name: str) -> Found:
         """Find a session by its id, or by a beginning of the id or of its last part. Raises SessionError."""
         everything = self.found()
-        for fits in (lambda id: id == name, lambda id: id.startswith(name), lambda id: id[16:].startswith(name)):
-            matching = [session for session in everything if name and fits(session.id)]
+        for part in (slice(None), slice(_RANDOM_PART, None)):
+            matching = [session for session in everything if name and session.id[part].startswith(name)]
             if len(matching) == 1:
                 return matching[0]
             if matching:
                 ids = ", ".join(session.id for session in matching[:8])
-                raise SessionError(f"{name!r} begins the ids of several sessions: {ids}. Give more of the one you mean.")
+                raise SessionError(f"{name!r} begins the ids of several sessions: {ids}. Give more of it.")
         raise SessionError(f"There is no session {name!r}. `vtcode sessions list --all` lists them.")
 
     def new(self, workspace: Workspace, secret: str = "") -> Session:
