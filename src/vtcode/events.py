@@ -4,7 +4,8 @@ A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exa
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
 always exactly one `ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere
-inside the turn. `Rewound` stands between turns. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+inside the turn, and `Rewound` between turns only. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest
+are facts.
 """
 
 from collections.abc import Iterable

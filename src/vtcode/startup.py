@@ -52,11 +52,11 @@ class Running(msgspec.Struct, frozen=True):
     model: str
     address: str
     sandbox: Level
-    context_length: int | None = None
+    context_length: int | None
     """Tokens that a request may use, where the server tells."""
-    notes: str = ""
+    notes: str
     """What the project says of itself, as it stands in the prompt of this session."""
-    within: "Callable[[Session | None], Running] | None" = None
+    within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
     @property
@@ -171,7 +171,7 @@ def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo])
     header = session.pinned if session else None
     if header is None or not header.model or header.provider != settings.provider:
         return settings
-    asked = settings.sources.get("agent.default_model") == "--model"
+    asked = settings.sources.get("agent.default_model", "").endswith("--model")
     if (asked and settings.default_model != header.model) or (known and named(header.model, known) is None):
         return settings
     profile = header.profile if settings.profile == "auto" else settings.profile
