@@ -22,12 +22,12 @@ COMMANDS: Final = {
     "ask": ("run", "answer one question, without tools"),
     "sessions": ("sessions", "list, show, export or delete what was talked about"),
     "rewind": ("rewind", "go back to an earlier turn: files, conversation, or both"),
+    "models": ("models", "list the models, show one, or try one"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
     "doctor": ("doctor", "look at everything that a run needs"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
     "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
-    "models": ("models", "list the models, show one, or try one"),
 }
 """Each command: the module of `vtcode.commands` that adds its arguments, and what it does. In the order of --help."""
 

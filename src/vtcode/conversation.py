@@ -96,6 +96,8 @@ class Conversation:
             case events.TurnStarted(text=text):
                 self._begins.append((self._messages, len(self._messages)))
                 self._messages.append(UserMessage(text))
+            case events.Reminded(text=text):
+                self._messages.append(UserMessage(text, by_program=True))
             case events.MessageFinished(message=message):
                 self._messages.append(message)
             case events.ToolFinished(result=result):

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from vtcode.embedded import is_installed
-from vtcode.models import choose
+from vtcode.models import choose_model
 from vtcode.providers import Endpoint, ModelInfo, ModelNotFound, ProviderError, Refused, Unauthorised, connect
 from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
@@ -86,7 +86,7 @@ async def _server(settings: Settings) -> AsyncIterator[Check]:
 
 def _model(settings: Settings, known: list[ModelInfo], endpoint: Endpoint) -> list[Check]:
     try:
-        model, info = choose(settings.default_model, known, endpoint)
+        model, info = choose_model(settings.default_model, known, endpoint)
     except ModelNotFound as error:
         return [Check("model", "failed", settings.default_model or "none is named", str(error))]
     if info is None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -68,22 +68,25 @@ async def _turns(
     running: Running, session: Session, another: Callable[[], Session], console: Console, state: Path
 ) -> None:
     conversation = _begun(running, session, console)
-    async for line in _lines(state):
-        match line:
-            case "":
-                pass
-            case "/exit" | "/quit":
-                return
-            case "/new":
-                session.close()
-                session = another()
-                running = running.within(session)
-                conversation = _begun(running, session, console)
-                console.say("A new conversation.")
-            case "/help":
-                console.say(HELP)
-            case _:
-                await _turn(running.agent, conversation, line, console)
+    try:
+        async for line in _lines_while(_warm_up(running, conversation), state):
+            match line:
+                case "":
+                    pass
+                case "/exit" | "/quit":
+                    return
+                case "/new":
+                    session.close()
+                    session = another()
+                    running = running.within(session)
+                    conversation = _begun(running, session, console)
+                    console.say("A new conversation.")
+                case "/help":
+                    console.say(HELP)
+                case _:
+                    await _turn(running.agent, conversation, line, console)
+    finally:
+        session.close()
 
 
 def _begun(running: Running, session: Session, console: Console) -> Conversation:
@@ -92,6 +95,25 @@ def _begun(running: Running, session: Session, console: Console) -> Conversation
     for sentence in session.take_said():
         console.say(sentence)
     return Conversation(session.facts, session, running.notes, session.turns_before)
+
+
+async def _warm_up(running: Running, conversation: Conversation) -> None:
+    if running.warms_up:
+        await running.agent.warm_up(conversation)
+
+
+async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncIterator[str]:
+    """Yield what is typed, and work until there is something."""
+    working = asyncio.create_task(work)
+    try:
+        async for line in _lines(state):
+            if not working.done() and line and not line.startswith("/"):
+                working.cancel()
+                await asyncio.wait({working})
+            yield line
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
 
 
 async def _lines(state: Path) -> AsyncIterator[str]:

@@ -8,7 +8,7 @@ MAX_NAMES = 40
 """Models that a message lists."""
 
 
-def choose(wanted: str | None, known: list[ModelInfo], endpoint: Endpoint) -> tuple[str, ModelInfo | None]:
+def choose_model(wanted: str | None, known: list[ModelInfo], endpoint: Endpoint) -> tuple[str, ModelInfo | None]:
     """Pick the model: the one that was asked for, else the only sensible one.
 
     Raises:

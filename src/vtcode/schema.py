@@ -81,7 +81,11 @@ class Schema:
             raise ConfigError(f"--schema: {shown} {error}") from error
 
     def judge(self, reply: str) -> Answer | Mismatch:
-        """Look at a reply."""
+        """Look at a reply.
+
+        Raises:
+            ConfigError: when the schema refers to what is not in it.
+        """
         text = _unfenced(reply)
         if not text:
             return Mismatch("$", "the reply is empty; expected JSON")
@@ -92,7 +96,8 @@ class Schema:
         try:
             error = max(self._validator.iter_errors(value), key=jsonschema.exceptions.relevance, default=None)
         except (referencing.exceptions.Unresolvable, RecursionError) as problem:
-            return Mismatch("$", f"the schema refers to what is not in it ({_short(str(problem))})")
+            what = _short(str(problem))
+            raise ConfigError(f"--schema refers to what is not in it, and nothing is fetched: {what}") from problem
         if error is not None:
             return Mismatch(visible(error.json_path, one_line=True)[:200], _short(error.message))
         return Answer(json.dumps(value).replace("\x7f", "\\u007f"))

@@ -5,14 +5,18 @@ import contextlib
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
+from vtcode.budget import Budget
 from vtcode.context import Profile, choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
+from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, Approver, TurnSettings
-from vtcode.models import choose, named
+from vtcode.models import choose_model, named
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -29,18 +33,12 @@ from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Level, detect
 from vtcode.sessions.session import Session, Setup
-from vtcode.settings import Settings
+from vtcode.settings import ContextSettings, Settings
 from vtcode.situation import Situation
 from vtcode.tools import TOOLS, Tool, ToolContext
 from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
-
-OUTPUT_LIMIT = 12_000
-"""Characters of one tool result: some 3,000 tokens."""
-
-GUIDED_OUTPUT_LIMIT = 3_000
-"""The same for a model so small that longer text only confuses it."""
 
 Say = Callable[[str], None]
 
@@ -55,7 +53,9 @@ class Running(msgspec.Struct, frozen=True):
     context_length: int | None
     """Tokens that a request may use, where the server tells."""
     notes: str
-    """What the project says of itself, as it stands in the prompt of this session."""
+    """What the conversation is told of the project."""
+    warms_up: bool
+    """Whether the server may be sent the fixed part of the prompt ahead."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -92,20 +92,24 @@ async def start(
         ProviderError: when no server answers, or has no fitting model.
     """
     async with contextlib.AsyncExitStack() as stack:
+        has_box = with_tools and settings.sandbox.mode != "off"
+        # The box tries itself out meanwhile.
+        box = asyncio.create_task(asyncio.to_thread(detect, os.environ)) if has_box else None
+        if box is not None:
+            stack.callback(box.cancel)
         provider, known = await reach(settings, stack, say, embedded=embedded)
         settings = _pinned(settings, session, known)
-        model, info = choose(settings.default_model, known, provider.endpoint)
+        model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
         if tools and settings.mcp.enabled and settings.mcp.servers:
             tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
-        profile = choose_profile(settings.profile, info, specs)
-        has_box = with_tools and settings.sandbox.mode != "off"
-        level = await asyncio.to_thread(detect, os.environ) if has_box else Level.NONE
-        limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
-        if info is not None and info.context_length:
-            # One result takes a quarter of the context at most: a token is some four characters.
-            limit = min(limit, info.context_length)
+        context = usable_context(info, settings.context)
+        profile = choose_profile(settings.profile, info, specs, settings.context.max_tokens)
+        notes = _notes(settings, workspace, profile, context) if with_tools else Notes()
+        for warning in notes.warnings:
+            say(warning)
+        level = await box if box is not None else Level.NONE
         background = Background()
         stack.push_async_callback(background.close)
         turns = TurnSettings(
@@ -124,10 +128,12 @@ async def start(
             commands=settings.commands,
             full_auto=full_auto,
             max_steps=settings.max_turns,
+            budget=Budget(context, settings.context.compact_at, settings.max_tokens),
+            keep_turns=settings.context.keep_recent_turns,
         )
-        context = ToolContext(
+        calls = ToolContext(
             workspace=workspace,
-            output_limit=limit,
+            output_limit=_output_limit(settings, profile, context),
             level=level,
             sandbox=settings.sandbox,
             background=background,
@@ -137,27 +143,28 @@ async def start(
             provider=settings.provider,
             profile=profile.name,
             prefix=_prefix_digest(profile, turns.base),
+            notes=notes.text,
         )
+        warms_up = settings.context.warm_up and is_local(provider.address)
 
         def within(session: Session | None) -> Running:
             agent = Agent(
                 provider,
                 profile,
                 tools,
-                session_context(context, session),
+                session_context(calls, session),
                 approver,
                 turns,
                 lambda: workspace_files(workspace),
             )
-            notes = session.pin(setup) if session else setup.notes
-            length = info.context_length if info else None
-            return Running(agent, model, provider.address, level, length, notes, within)
+            said = session.pin(setup) if session is not None else setup.notes
+            return Running(agent, model, provider.address, level, context, said, warms_up, within)
 
         yield within(session)
 
 
 def session_context(context: ToolContext, session: Session | None) -> ToolContext:
-    """Have calls work in a session: earlier contents of files and whole outputs are kept in it."""
+    """Have calls work in a session, which keeps what files were before, and whole outputs."""
     if session is None:
         return context
     return msgspec.structs.replace(context, spool=session.spool, changes=session.changes)
@@ -168,7 +175,7 @@ def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo])
 
     A model that was asked for comes first, and one that the server does not have any more is made up for.
     """
-    header = session.pinned if session else None
+    header = session.pinned if session is not None else None
     if header is None or not header.model or header.provider != settings.provider:
         return settings
     asked = settings.sources.get("agent.default_model", "").endswith("--model")
@@ -183,6 +190,38 @@ def _prefix_digest(profile: Profile, base: Request) -> str:
     request = profile.request(base, Situation(messages=(), step=1))
     fixed = (request.system, request.messages, request.tools)
     return hashlib.sha256(msgspec.json.encode(fixed)).hexdigest()
+
+
+def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
+    """Tell how many tokens of context may be used: what the server has, and no more than the settings say."""
+    told = info.context_length if info is not None else None
+    return min((size for size in (told, wish.max_tokens) if size), default=None)
+
+
+def _output_limit(settings: Settings, profile: Profile, context: int | None) -> int:
+    """Tell how many characters of one tool result the model is shown."""
+    if settings.context.output_limit is not None:
+        return settings.context.output_limit
+    # A quarter of the context at most: a token is some four characters.
+    return min(profile.output_limit, context or profile.output_limit)
+
+
+def _notes(settings: Settings, workspace: Workspace, profile: Profile, context: int | None) -> Notes:
+    if not profile.takes_notes:
+        return Notes()
+    most = settings.context.instructions_max_bytes
+    # An eighth of the context at most: a token is some four bytes.
+    most = min(most, context // 2) if context else most
+    return read_notes(workspace, Path.cwd(), os.environ, most)
+
+
+def is_local(address: str) -> bool:
+    """Tell whether a server is on this machine or in its network, where what it reads ahead costs nobody money."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".lan", ".internal", ".localhost"))
 
 
 def _server_tools(

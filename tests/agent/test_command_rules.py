@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.runs import turn_events
+from tests.agent.support import Bench, bench, call, says
 from vtcode.approval import Policy
 from vtcode.bash import read_line
 from vtcode.command_rules import Ruling, rule_on
+from vtcode.events import ToolFinished
+from vtcode.messages import Status
 from vtcode.settings import CommandRules
 
 ALLOWING = CommandRules(
@@ -220,7 +224,38 @@ def test_the_commands_of_a_plain_line_are_those_that_bash_runs(tmp_path: Path) -
         # What has a folder in its name cannot be stood in for.
         if len(line) > 2 and read.is_plain and not any("/" in words[0] for words in read.commands):
             lines.append(line)
-    for start in range(0, len(lines), 500):
-        batch = lines[start : start + 500]
+    for first in range(0, len(lines), 500):
+        batch = lines[first : first + 500]
         for line, ran in zip(batch, bash_runs(batch, tmp_path), strict=True):
             assert set(read_line(line).commands) == ran, repr(line)
+
+
+# In a run -----------------------------------------------------------------------------------------------
+
+
+def outcomes(it: Bench, rules: CommandRules, *, full_auto: bool = False) -> list[tuple[Status, str]]:
+    """Run one turn; tell how each call ended."""
+    told = turn_events(it, full_auto=full_auto, commands=rules)
+    return [(event.result.status, event.result.text) for event in told if isinstance(event, ToolFinished)]
+
+
+def test_in_a_run_an_allowed_command_needs_no_answer_and_a_denied_one_never_runs(tmp_path: Path) -> None:
+    rules = CommandRules(allow_glob=("echo *",), deny_list=("touch",), sources={"deny_list:touch": "vtcode.toml"})
+    lines = ("echo hello", "echo a && touch M", "touch M", "sleep 0", "echo $(cat x)")
+    calls = [call("run_terminal_cmd", command=line) for line in lines]
+    with bench(tmp_path, *calls, says("Done."), *calls, says("Done.")) as it:
+        asked = outcomes(it, rules)
+        auto = outcomes(it, rules, full_auto=True)
+        assert not (it.workspace / "M").exists()
+    assert [status for status, _ in asked] == [Status.OK, *[Status.DENIED] * 4]
+    assert [status for status, _ in auto] == [Status.OK, Status.DENIED, Status.DENIED, Status.OK, Status.OK]
+    assert 'commands.deny_list "touch" (vtcode.toml)' in asked[1][1]
+    assert asked[0][1] == "exit code 0\nhello"
+
+
+def test_in_a_run_what_does_not_show_is_asked_even_in_full_auto(tmp_path: Path) -> None:
+    odd = call("run_terminal_cmd", command="touch M # \u202e")
+    with bench(tmp_path, odd, says("Done.")) as it:
+        ((status, text),) = outcomes(it, CommandRules(allow_glob=("*",)), full_auto=True)
+        assert not (it.workspace / "M").exists()
+    assert status is Status.DENIED and "U+202E" in text

@@ -147,7 +147,7 @@ def test_hunks_are_applied(box: Toolbox, before: str, body: str, after: str | No
             'begins with neither a blank, "-" nor "+": "b".',
         ),
         ("*** Begin Patch\n*** Update File: f\n@@\n+b\n*** End Patch", "f: The hunk only adds lines"),
-        ("*** Begin Patch\n*** Update File: f\n@@ def g\n-a\n*** End Patch", 'f: The hunk is said to be at "def g"'),
+        ("*** Begin Patch\n*** Update File: f\n@@ def g\n+b\n*** End Patch", 'f: The hunk is said to be at "def g"'),
         (
             "*** Begin Patch\n*** Update File: f\n@@\n a\n*** End Patch",
             "The files are as this patch would make them.",
@@ -254,12 +254,13 @@ def test_the_preview_is_the_whole_diff_and_changes_nothing(box: Toolbox) -> None
 
 LINES = st.lists(st.sampled_from(["a", "b", "", "  c", "-- x", "++ y", "@@ z", "\\ w", "*** v", "é\r"]), max_size=12)
 TEXTS = st.builds(lambda lines, end: "\n".join(lines) + end, LINES, st.sampled_from(["", "\n"]))
+"""Lines that look like a patch's own."""
 
 
 @given(TEXTS, TEXTS)
 @settings(max_examples=150)
 def test_our_own_diffs_give_the_new_text(tmp_path_factory: pytest.TempPathFactory, old: str, new: str) -> None:
-    if old == new or "\r\n" in old + new:
+    if old == new or ("\r\n" in old and "\r\n" in new):
         return
     box = Toolbox(tmp_path_factory.mktemp("w"))
     path = box.write("f", old)
@@ -273,9 +274,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_what_git_prints_gives_what_git_has(tmp_path: Path) -> None:
-    """Renames, new and deleted files, odd names, missing newlines, and random edits."""
     chance = random.Random(4)
-    box = Toolbox(tmp_path / "work" if (tmp_path / "work").mkdir() is None else tmp_path)
+    box = Toolbox(tmp_path)
     git(box.root, "init", "-q")
 
     def text(seed: list[str]) -> str:
@@ -329,7 +329,7 @@ def tree_of_work(box: Toolbox) -> dict[str, bytes]:
         "*** Begin Patch\n*** Update File: f\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n*** End Patch\n",
         "apply_patch <<'EOF'\n*** Begin Patch\n*** Update File: f\n@@\n a\n-b\n+B\n*** End Patch\nEOF\n",
         "*** Update File: f\n a\n-b\n+B\n",
-        "From 1\nSubject: x\n\ndiff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n@@ -2 +2 @@\n-b\n+B\n-- \n2.39.5\n",
+        "From 1\n\ndiff --git a/f b/f\nindex 1..2 100644\n--- a/f\n+++ b/f\n@@ -2 +2 @@\n-b\n+B\n-- \n2.39\n",
         "--- a/f\r\n+++ b/f\r\n@@ -1,2 +1,2 @@\r\n a\r\n-b\r\n+B\r\n",
     ],
 )
@@ -427,7 +427,7 @@ def test_when_one_file_cannot_be_replaced_those_before_it_are_put_back(
 def test_a_read_only_folder_stops_the_whole_patch(box: Toolbox, files: dict[str, bytes]) -> None:
     away = str(box.root / "away")
     ok, text = patch_within(box, THREE, "bwrap", "--dev-bind", "/", "/", "--ro-bind", away, away)
-    assert (ok, text) == (False, "Nothing was changed. away/c was not written: the file system is read-only.")
+    assert (ok, text) == (False, "Nothing was changed. away/c was not written: permission is denied.")
     assert tree(box) == files
     assert sorted(os.listdir(box.root)) == ["a", "away", "d", "last"]
 

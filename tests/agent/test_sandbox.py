@@ -7,11 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
+from tests.agent.tools import Toolbox
 from vtcode.sandbox import Launch, Level, detect, launch
 from vtcode.sandbox.bubblewrap import find_program, works
+from vtcode.settings import SandboxSettings
 
 SECRET = "canary-7d1f"
 
@@ -240,6 +244,28 @@ def test_there_is_no_network(box: Box, listener: socket.socket) -> None:
         listener.accept()
 
 
+def test_with_the_network_on_a_command_reaches_it_and_nothing_else_is_opened(
+    box: Box, listener: socket.socket
+) -> None:
+    port = listener.getsockname()[1]
+    command = (
+        f"echo x > /dev/tcp/127.0.0.1/{port} && echo connected; cat $HOME/.ssh/id_rsa; echo x > {box.outside}/made"
+    )
+    launched = launch(command, box.root, Level.BUBBLEWRAP, box.environ, network=True)
+    ended = subprocess.run(
+        launched.argv, env=launched.env, cwd=box.root, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert ended.stdout == "connected\n"
+    assert not (box.outside / "made").exists()
+    listener.accept()[0].close()
+
+
+def test_names_of_hosts_can_be_resolved_where_the_network_is_on(box: Box) -> None:
+    launched = launch("cat /etc/resolv.conf", box.root, Level.BUBBLEWRAP, box.environ, network=True)
+    ended = subprocess.run(launched.argv, env=launched.env, cwd=box.root, capture_output=True, check=False)
+    assert ended.stdout == Path("/etc/resolv.conf").read_bytes()
+
+
 def test_processes_outside_are_neither_seen_nor_reached(box: Box) -> None:
     ended = box.run(f"kill -0 {os.getpid()} && echo reached; kill -9 -1; ls /proc | grep -c '^[0-9]'")
     assert "reached" not in ended.stdout
@@ -252,6 +278,42 @@ def test_what_a_command_leaves_running_ends_with_it(box: Box) -> None:
     time.sleep(0.2)
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(b"2222.5" in line for line in lines)
+
+
+# [sandbox] ----------------------------------------------------------------------------------------------
+
+
+def tools_at(box: Box, level: Level, mode: Literal["auto", "required", "off"]) -> Toolbox:
+    tools = Toolbox(box.root)
+    tools.context = msgspec.structs.replace(tools.context, level=level, sandbox=SandboxSettings(mode=mode))
+    return tools
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "runs", "asks"),
+    [
+        ("auto", Level.BUBBLEWRAP, True, False),
+        ("auto", Level.NONE, True, True),
+        ("required", Level.BUBBLEWRAP, True, False),
+        ("required", Level.NONE, False, False),
+        ("off", Level.BUBBLEWRAP, True, False),
+        ("off", Level.NONE, True, False),
+    ],
+)
+def test_where_no_box_works_a_command_is_asked_or_refused_as_the_mode_says(
+    box: Box, mode: Literal["auto", "required", "off"], level: Level, runs: bool, asks: bool
+) -> None:
+    tools = tools_at(box, level, mode)
+    assert (tools.sensitive("run_terminal_cmd", command="echo ran") is not None) == asks
+    outcome = tools.run("run_terminal_cmd", command="echo ran")
+    assert outcome.ok == runs
+    assert runs or 'mode = "required"' in outcome.text
+
+
+def test_with_the_sandbox_off_a_command_runs_outside_of_any(box: Box) -> None:
+    tools_at(box, Level.BUBBLEWRAP, "auto").run("run_terminal_cmd", command=f"echo x > {box.outside}/boxed")
+    tools_at(box, Level.BUBBLEWRAP, "off").run("run_terminal_cmd", command=f"echo x > {box.outside}/unboxed")
+    assert not (box.outside / "boxed").exists() and (box.outside / "unboxed").exists()
 
 
 # Programs -----------------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.agent.tools import Toolbox
 from vtcode.tools.search import workspace_files
+from vtcode.tools.spool import Spool
 
 
 @pytest.fixture
@@ -187,3 +189,70 @@ def test_a_search_that_is_cancelled_leaves_no_process(box: Toolbox) -> None:
     assert time.monotonic() - started < 3
     left = subprocess.run(["pgrep", "-f", "zz.*--.*[.]/"], capture_output=True, text=True, check=False).stdout
     assert left == ""
+
+
+# Ignore files of our own, and what stands in the way ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".vtcodeignore", ".vtcodegitignore", ".ignore"])
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_ignored_files_are_left_out_everywhere_but_can_be_named(
+    box: Toolbox, name: str, *, is_repository: bool
+) -> None:
+    if is_repository:
+        subprocess.run(["git", "init", "-q", str(box.root)], check=True)
+    box.write(name, "*.gen\n!keep.gen\n/build/\n")
+    for path in ("a.py", "a.gen", "sub/b.gen", "sub/c.py", "keep.gen", "build/x.py", "sub/build/y.py"):
+        box.write(path, "needle\n")
+    shown = {"a.py", "keep.gen", "sub/build/y.py", "sub/c.py"}
+    assert set(box.run("list_files").text.split("\n")) == shown | {name}
+    assert {line.partition(":")[0] for line in box.run("grep_file", pattern="needle").text.split("\n")} == shown
+    assert set(asyncio.run(workspace_files(box.context.workspace))) == shown | {name}
+    assert set(box.run("list_files", path="sub").text.split("\n")) == {"sub/build/y.py", "sub/c.py"}
+    assert box.run("grep_file", pattern="needle", path="sub/b.gen").text == "sub/b.gen:1:needle"
+    assert box.run("read_file", path="build/x.py").text == "needle"
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".ignore", ".vtcodeignore", "sub/.gitignore"])
+def test_an_ignore_file_that_is_a_pipe_is_told_at_once(box: Toolbox, name: str) -> None:
+    box.write("sub/a.py", "x\n")
+    os.mkfifo(box.root / name)
+    started = time.monotonic()
+    outcome = box.run("list_files", path="sub")
+    assert (outcome.ok, outcome.text) == (
+        False,
+        f"The ignore file {name} is not a regular file. Remove it, then search again.",
+    )
+    if "/" not in name:
+        assert asyncio.run(workspace_files(box.context.workspace)) == ()
+    assert time.monotonic() - started < 1
+
+
+def test_files_on_their_way_are_not_listed(box: Toolbox) -> None:
+    box.write("a.py", "x\n")
+    box.write(".vtcode-0123456789abcdef.tmp", "x\n")
+    assert box.run("list_files").text == "a.py"
+    assert box.run("grep_file", pattern="x").text == "a.py:1:x"
+
+
+def test_a_whole_output_that_was_kept_is_searched_by_its_name(box: Toolbox, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "kept")
+    name = spool.keep("".join(f"line {n}\n" for n in range(5000)).encode())
+    box.context = msgspec.structs.replace(box.context, spool=spool)
+    box.write(".ignore", "*\n")
+    assert name == "@output/1"
+    assert box.run("grep_file", pattern="4321$", path=name).text == "@output/1:4322:line 4321"
+    assert box.run("grep_file", pattern="absent", path=name).text == "No match for absent in @output/1."
+    assert not box.run("grep_file", pattern="line", path="@output/2").ok
+    assert not box.run("grep_file", pattern="line", path="@output/../1").ok
+
+
+def test_one_enormous_line_is_searched_within_seconds(box: Toolbox) -> None:
+    with box.write("one", "").open("wb") as file:
+        for _ in range(20):
+            file.write(b"word " * 2_000_000)
+        file.write(b"needle")
+    started = time.monotonic()
+    text = box.run("grep_file", pattern="needle", path="one").text
+    assert text.startswith("one:1:") and len(text) < 1000
+    assert time.monotonic() - started < 5

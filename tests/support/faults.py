@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -22,6 +22,10 @@ def models(*names: str) -> bytes:
     return response(200, f'{{"object":"list","data":[{entries}]}}'.encode())
 
 
+Answers = bytes | Callable[[bytes], bytes]
+"""Bytes, or what makes them from the bytes of a request."""
+
+
 @dataclass
 class FaultServer:
     """The address of a fault server, and what it was sent."""
@@ -31,7 +35,7 @@ class FaultServer:
 
 
 @contextlib.contextmanager
-def fault_server(chat: bytes, *, listing: bytes | None = None, hang: float = 0.0) -> Iterator[FaultServer]:
+def fault_server(chat: Answers, *, listing: Answers | None = None, hang: float = 0.0) -> Iterator[FaultServer]:
     """Answer `GET …/models` with `listing` and everything else with `chat`, then stay silent for `hang` seconds."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -48,7 +52,8 @@ def fault_server(chat: bytes, *, listing: bytes | None = None, hang: float = 0.0
                 request = _read(connection)
                 server.requests.append(request)
                 is_listing = request.startswith(b"GET") and b"/models" in request.split(b"\r\n")[0]
-                connection.sendall((listing or models("m")) if is_listing else chat)
+                answer = (listing or models("m")) if is_listing else chat
+                connection.sendall(answer if isinstance(answer, bytes) else answer(request))
                 end = time.monotonic() + (0 if is_listing else hang)
                 while time.monotonic() < end and not over.is_set():
                     time.sleep(0.02)

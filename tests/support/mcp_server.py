@@ -1,7 +1,4 @@
-"""An MCP server to test with, made with the official SDK; its arguments say how it behaves.
-
-python -m tests.support.mcp_server [--http PORT] [--describe TEXT] [--garbage N] [--stderr BYTES] [--hang] [--log FILE]
-"""
+"""An MCP server to test with, made with the official SDK; its arguments say how it behaves."""
 
 import argparse
 import base64

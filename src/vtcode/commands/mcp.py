@@ -42,13 +42,14 @@ class _McpCommandError(Exception):
 def add(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the arguments of `mcp`."""
     describe(parser, "Add, list, approve and remove servers of tools (Model Context Protocol).", _EXAMPLES, _NOTES)
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, parser_class=_Parser)
     adding = actions.add_parser("add", help="add a server to your own vtcode.toml, and approve it")
     adding.add_argument("name", metavar="NAME")
     adding.add_argument("--url", metavar="URL", help="where a server that runs already answers")
     adding.add_argument("--api-key-env", metavar="VARIABLE", help="the variable with the key for that address")
     adding.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for the server")
-    adding.add_argument("server", metavar="COMMAND", nargs="*", help="after `--`: what starts the server")
+    adding.usage = "vtcode mcp add NAME [--env NAME=VALUE]... -- COMMAND [ARGUMENT...]\n       "
+    adding.usage += "vtcode mcp add NAME --url URL [--api-key-env VARIABLE]"
     adding.set_defaults(command=_added)
     removing = actions.add_parser("remove", help="remove a server from your own vtcode.toml")
     removing.add_argument("name", metavar="NAME")
@@ -60,6 +61,17 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
     showing = actions.add_parser("list", help="start the approved servers, and show what they offer")
     add_json(showing)
     showing.set_defaults(command=_listed)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Keeps what follows `--` as `server`: argparse itself would take options in between for the end of it."""
+
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
+        words: list[str] = list(given[0] if given else named.pop("args", None) or ())
+        end = words.index("--") if "--" in words else len(words)
+        known, unknown = super().parse_known_args(words[:end], *given[1:], **named)
+        known.server = words[end + 1 :]
+        return known, unknown
 
 
 def _added(invocation: Invocation) -> Coroutine[None, None, int]:
@@ -90,7 +102,8 @@ async def _add(invocation: Invocation) -> int:
     options = invocation.options
     entry = _entry(options)
     path = user_file(invocation.environ)
-    values = {name: value for name, value in msgspec.to_builtins(entry).items() if value != _DEFAULTS[name]}
+    written = _members(entry)
+    values = {name: value for name, value in written.items() if value != _members(McpServer())[name]}
     changed = with_table(_text(path), ("mcp", "servers", options.name), values)
     replace_text(path, changed)
     print(f"Added {options.name} to {path}.", file=sys.stderr)
@@ -206,7 +219,8 @@ def _approvals(invocation: Invocation) -> Approvals:
     return Approvals(state_folder(invocation.environ) / "mcp.json")
 
 
-_DEFAULTS = msgspec.to_builtins(McpServer())
+def _members(entry: McpServer) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(entry))
 
 
 def _entry(options: argparse.Namespace) -> McpServer:

@@ -12,7 +12,7 @@ import msgspec
 from vtcode.commands.arguments import Invocation, add_json, describe
 from vtcode.config import ConfigError
 from vtcode.console import Console
-from vtcode.models import choose, named, not_found
+from vtcode.models import choose_model, named, not_found
 from vtcode.providers import ProviderError
 from vtcode.providers.catalogue import Entry, merged
 from vtcode.startup import connect_to, endpoint_of, reach
@@ -90,7 +90,7 @@ async def _test(invocation: Invocation) -> int:
     try:
         async with contextlib.AsyncExitStack() as stack:
             provider, known = await reach(settings, stack, console.say, embedded=options.embedded)
-            model, _ = choose(wanted, known, provider.endpoint)
+            model, _ = choose_model(wanted, known, provider.endpoint)
             console.say(f"{model} at {provider.address}")
             trial = await try_model(provider, model, settings)
     except ProviderError as error:

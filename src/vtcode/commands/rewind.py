@@ -21,7 +21,8 @@ _EXAMPLES = """  vtcode rewind                            the turns of this fold
   vtcode rewind 20260102T03 --to 0 --files files as they were before the session"""
 
 _NOTES = """Files are taken back that vtcode's own tools changed; no version control is needed. What commands changed
-is not covered. A file that somebody else changed since is left alone, and with it all others, unless --force is given.
+is not covered. A file that somebody else changed since is left alone, and with it all others, unless
+--force is given.
 The log of the session keeps what was said: `vtcode --continue --fork` before rewinding keeps it as a session, too.
 
 exit status: 0 done   1 nothing was changed, since a file could not be taken back   2 wrong usage"""

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from vtcode.messages import AssistantMessage, Message, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, ReasoningDelta, Request, TextDelta, ToolSpec
 from vtcode.providers.assembly import Assembly, Chunk, ErrorObject
+from vtcode.providers.decoding import decode
 from vtcode.providers.dialect import Reader, ServerError, arguments_of
 
 DONE: Final = "[DONE]"
@@ -21,6 +20,7 @@ class ChatDialect:
     droppable: Mapping[str, tuple[str, ...]] = {
         "reasoning_effort": ("reasoning_effort", "reasoning effort"),
         "parallel_tool_calls": ("parallel_tool_calls",),
+        "tool_choice": ("tool_choice",),
         "stream_options": ("stream_options", "include_usage"),
         "return_progress": ("return_progress",),
         "max_tokens": ("max_completion_tokens",),
@@ -39,6 +39,8 @@ class ChatDialect:
             body["reasoning_effort"] = request.reasoning_effort
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
+            if not request.may_call:
+                body["tool_choice"] = "none"
             if request.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         body["messages"] = [
@@ -67,7 +69,7 @@ class _ChatReader(Assembly):
         if data == DONE:
             self.end()
             return []
-        chunk = msgspec.json.decode(data, type=Chunk)
+        chunk = decode(data, Chunk)
         if chunk.error is not None:
             raise ServerError(ErrorObject(chunk.error) if isinstance(chunk.error, str) else chunk.error)
         return self.add(chunk)

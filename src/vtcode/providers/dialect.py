@@ -77,6 +77,6 @@ def arguments_of(call: ToolCall) -> str:
     """Write a call's arguments back; malformed ones would be refused by the server, or break its template."""
     try:
         msgspec.json.decode(call.arguments, type=JsonObject)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return msgspec.json.encode({"malformed": call.arguments}).decode()
     return call.arguments

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vtcode.providers import ModelInfo
+from vtcode.providers.decoding import decode
 
 
 class _Meta(msgspec.Struct):
@@ -40,7 +41,7 @@ class ModelList(msgspec.Struct):
 
 def read_models(content: bytes) -> list[ModelInfo]:
     """Read a list of models. Raises `msgspec.MsgspecError`."""
-    return [_info(card) for card in msgspec.json.decode(content, type=ModelList).data]
+    return [_info(card) for card in decode(content, ModelList).data]
 
 
 def native_url(base_url: str) -> str:

@@ -24,6 +24,7 @@ from vtcode.providers import (
     Unreachable,
 )
 from vtcode.providers.assembly import ErrorObject
+from vtcode.providers.decoding import decode
 from vtcode.providers.retry import told_seconds
 from vtcode.text import visible
 
@@ -52,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def error_of(content: bytes) -> ErrorObject:
     """Read an error body of any of the shapes in use: OpenAI's, a string for it, vLLM's flat one, FastAPI's."""
     try:
-        body = msgspec.json.decode(content, type=_ErrorBody)
+        body = decode(content, _ErrorBody)
     except msgspec.MsgspecError:
         return ErrorObject()
     error = body.error

@@ -189,7 +189,7 @@ def _broken(text: str, at: int, closing: str, offered: dict[str, ToolSpec]) -> _
 def _parses(text: str) -> bool:
     try:
         msgspec.json.decode(text.encode("utf-8", "replace"))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return True
 

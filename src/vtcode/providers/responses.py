@@ -7,6 +7,7 @@ import msgspec
 from vtcode.messages import AssistantMessage, Message, ToolResult, Usage, UserMessage
 from vtcode.providers import JsonObject, ReasoningDelta, Request, TextDelta, ToolSpec
 from vtcode.providers.assembly import ErrorObject
+from vtcode.providers.decoding import decode
 from vtcode.providers.dialect import Reader, ServerError, arguments_of
 from vtcode.providers.draft import CallDraft, Draft, count
 
@@ -19,6 +20,7 @@ class ResponsesDialect:
     droppable: Mapping[str, tuple[str, ...]] = {
         "reasoning": ("reasoning", "reasoning.effort", "reasoning effort"),
         "parallel_tool_calls": ("parallel_tool_calls",),
+        "tool_choice": ("tool_choice",),
     }
 
     def body(self, request: Request) -> JsonObject:
@@ -29,6 +31,8 @@ class ResponsesDialect:
             body["reasoning"] = {"effort": request.reasoning_effort}
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
+            if not request.may_call:
+                body["tool_choice"] = "none"
             if request.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         body["instructions"] = request.system
@@ -138,7 +142,7 @@ class _Reader:
     def read(self, data: str) -> Sequence[TextDelta | ReasoningDelta]:
         if data == "[DONE]":
             return []
-        event = msgspec.json.decode(data, type=_Event)
+        event = decode(data, _Event)
         self.draft.count_piece()
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta" if event.delta:

@@ -119,6 +119,7 @@ class _Reader:
                 | events.ApprovalGiven()
                 | events.ToolStarted()
                 | events.ToolFinished()
+                | events.Reminded()
                 | events.Retrying()
                 | events.Notice()
                 | events.TurnFinished()
@@ -153,6 +154,9 @@ class _Reader:
                 self._calls.remove(call)
             case events.StepStarted():
                 self._answer()
+            case events.Reminded():
+                self._answer()
+                self._waits = True
             case events.TurnFinished():
                 self._settle()
                 self._is_open = False

@@ -21,7 +21,7 @@ _KINDS: Final = (
     (rb"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
     (rb".{257}ustar", "tar archive"),
     (rb"\x7fELF", "ELF program or library"),
-    (rb"MZ.{58}", "Windows program or library"),
+    (rb"MZ.\0", "Windows program or library"),
     (rb"\xcf\xfa\xed\xfe|\xce\xfa\xed\xfe|\xca\xfe\xba\xbe\0\0\0[\x01-\x14]", "Mach-O program or library"),
     (rb"\xca\xfe\xba\xbe", "Java class"),
     (rb"\0asm", "WebAssembly module"),

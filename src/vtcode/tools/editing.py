@@ -1,6 +1,7 @@
 """One passage of a text replaced: word for word, else with blanks that differ, and never by guess."""
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 from vtcode.tools.matching import find_loosely, fit, nearest, unnumbered
@@ -9,7 +10,6 @@ from vtcode.workspace import WorkspaceError
 
 _SHOWN_MATCHES: Final = 10
 _QUOTED: Final = 120
-_NEWLINE: Final = r"(?:\r\n|(?<!\r)\n)"
 
 
 class EditRefused(WorkspaceError):
@@ -32,7 +32,8 @@ def replaced(shown: str, file: TextFile, old: str, new: str) -> str:
     places = _places(file.text, old)
     if len(places) > 1:
         raise EditRefused(_ambiguous(shown, [file.text.count("\n", 0, start) + 1 for start, _ in places]))
-    if places:
+    is_deeper = bool(places) and _is_indented_deeper(file.text, places[0][0], old, new)
+    if places and not is_deeper:
         start, end = places[0]
         matched = file.text[start:end]
         newline = "\r\n" if "\r\n" in matched else "\n" if "\n" in matched else file.newline
@@ -42,6 +43,12 @@ def replaced(shown: str, file: TextFile, old: str, new: str) -> str:
     if (bare := unnumbered(old, new)) is not None and bare[0].strip():
         return replaced(shown, file, *bare)
     raise EditRefused(_not_found(shown, file.text, old, new))
+
+
+def _is_indented_deeper(text: str, start: int, old: str, new: str) -> bool:
+    """Whether a line was given with less indentation than it has, so that lines put there would have too little."""
+    line = old.removesuffix("\n")
+    return "\n" not in line and "\n" in new and line[:1] in {" ", "\t"} and text[start - 1 : start] in {" ", "\t"}
 
 
 def _replaced_loosely(shown: str, file: TextFile, old: str, new: str) -> str | None:
@@ -78,7 +85,7 @@ def replace_lines(lines: list[str], start: int, end: int, old: list[str], new: l
     """
     there = lines[start:end]
     ending = "\r" if any(line.endswith("\r") for line in (there if end < len(lines) else lines)) else ""
-    fitted = fit(old, there, new, ending)
+    fitted = fit(old, new, lines, start, ending)
     if fitted is None:
         return None
     if end == len(lines) and fitted and ending:
@@ -94,14 +101,17 @@ def unix(text: str) -> str:
 
 
 def _places(text: str, wanted: str) -> list[tuple[int, int]]:
-    r"""Find where `wanted` stands, overlaps included; each \n of it matches the file's \n or \r\n."""
-    pattern = re.compile(_NEWLINE.join(re.escape(line) for line in wanted.split("\n")))
-    places: list[tuple[int, int]] = []
+    r"""Find where `wanted` stands, overlaps included; each \n of it matches the text's \n or \r\n."""
+    plain = unix(text)
+    starts: list[int] = []
     at = 0
-    while len(places) <= _SHOWN_MATCHES and (match := pattern.search(text, at)):
-        places.append(match.span())
-        at = match.start() + 1
-    return places
+    while len(starts) <= _SHOWN_MATCHES and (at := plain.find(wanted, at)) >= 0:
+        starts.append(at)
+        at += 1
+    # Each carriage return that was left out lies before all that comes after it.
+    returns = [match.start() - index for index, match in enumerate(re.finditer("\r\n", text))]
+    ends = ((start, start + len(wanted)) for start in starts)
+    return [(start + bisect_left(returns, start), end + bisect_left(returns, end)) for start, end in ends]
 
 
 def _ambiguous(shown: str, numbers: list[int], aside: str = "") -> str:

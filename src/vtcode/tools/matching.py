@@ -26,28 +26,36 @@ def find_loosely(lines: Sequence[str], wanted: Sequence[str], most: int) -> list
     sought = [loose(line) for line in wanted]
     if not any(sought) or len(sought) > _MOST_LINES:
         return []
-    # The longest is the rarest, most often, and the rest is compared only where it stands.
-    key = max(range(len(sought)), key=lambda index: len(sought[index]))
-    candidates = (at - key for at, line in enumerate(lines) if loose(line) == sought[key])
+    return find_run([loose(line) for line in lines], sought, most)
+
+
+def find_run(lines: Sequence[str], wanted: Sequence[str], most: int) -> list[int]:
+    """Find where these lines follow each other, overlaps included; up to `most` places, as indexes.
+
+    Searched as one text, since that takes no longer when everything is nearly the same.
+    """
+    text, sought = "\n".join(["", *lines, ""]), "\n".join(["", *wanted, ""])
     places: list[int] = []
-    for start in candidates:
-        end = start + len(sought)
-        if start >= 0 and end <= len(lines) and [loose(line) for line in lines[start:end]] == sought:
-            places.append(start)
-            if len(places) == most:
-                break
+    at = line = 0
+    while len(places) < most and (found := text.find(sought, at)) >= 0:
+        line += text.count("\n", at, found)
+        places.append(line)
+        at, line = found + 1, line + 1
     return places
 
 
-def fit(old: Sequence[str], there: Sequence[str], new: Sequence[str], ending: str = "") -> list[str] | None:
-    """Return `new`, which was written to replace `old`, with the indentation of the lines that are there.
+def fit(
+    old: Sequence[str], new: Sequence[str], lines: Sequence[str], start: int, ending: str = ""
+) -> list[str] | None:
+    """Return `new`, which was written to replace `old`, with the indentation of the lines from `start` on.
 
     Lines that `old` and `new` share stay as they are there. None when the indentation differs in more than one way.
     """
+    there = lines[start : start + len(old)]
     indents = _indents(old, there)
     if indents is None:
         return None
-    width = _width(indents, [*old, *new])
+    width = _step(lines if any("\t" in given for given in indents) else [*old, "", *new]) or _width(indents)
     fitted: list[str] = []
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -121,14 +129,27 @@ def _indents(old: Sequence[str], there: Sequence[str]) -> dict[str, str] | None:
     return indents
 
 
-def _width(indents: dict[str, str], lines: Sequence[str]) -> int:
+def _step(lines: Sequence[str]) -> int | None:
+    """Return by how many spaces lines are indented deeper than the ones before, at the least."""
+    steps: set[int] = set()
+    before: int | None = None
+    for line in lines:
+        indent = _indent(line)
+        if line.strip() and "\t" not in indent:
+            steps.add(len(indent) - (len(indent) if before is None else before))
+            before = len(indent)
+        elif not line:
+            before = None
+    return min((step for step in steps if step > 0), default=None)
+
+
+def _width(indents: dict[str, str]) -> int:
     """Return how many spaces stand for a tab."""
     for given, actual in indents.items():
         spaces, tabs = (given, actual) if "\t" in actual else (actual, given)
         if tabs and set(tabs) == {"\t"} and set(spaces) == {" "} and len(spaces) % len(tabs) == 0:
             return len(spaces) // len(tabs)
-    widths = {len(_indent(line)) for line in lines if line.strip() and "\t" not in _indent(line)} - {0}
-    return min(widths, default=_USUAL_WIDTH)
+    return _USUAL_WIDTH
 
 
 def _reindented(indent: str, indents: dict[str, str], width: int) -> str | None:
@@ -151,6 +172,13 @@ def _in_style(blanks: str, indents: dict[str, str], width: int) -> str:
     there = "".join(indents.values())
     if "\t" in there and set(blanks) == {" "} and len(blanks) % width == 0:
         return "\t" * (len(blanks) // width)
-    if there and "\t" not in there:
+    if there and "\t" not in there and "\t" in blanks:
         return blanks.replace("\t", " " * width)
+    if "\t" in there or any("\t" in given for given in indents):
+        return blanks
+    # Of two lines that are known, one is deeper: by so much there, by so much here.
+    given = sorted(indents, key=len)
+    step, actual = len(given[-1]) - len(given[0]), len(indents[given[-1]]) - len(indents[given[0]])
+    if step > 0 and actual > 0 and len(blanks) * actual % step == 0:
+        return " " * (len(blanks) * actual // step)
     return blanks

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 INSTALL: Final = "MCP servers need the extra `mcp`. Install it with `pip install 'vtcode[mcp]'`."
 
+START_SECONDS: Final = 15.0
+"""Most that a server may take to start and to list its tools."""
+
 _LONGEST_NAME: Final = 64
 _MOST_DESCRIPTION: Final = 200
 _MOST_PREVIEW: Final = 4_000
@@ -99,13 +102,15 @@ def tool_names(tools: Iterable[tuple[str, str]]) -> list[str]:
     return names
 
 
-def connection(name: str, entry: McpServer, root: Path, environ: Mapping[str, str]) -> "Connection":
+def connection(
+    name: str, entry: McpServer, root: Path, environ: Mapping[str, str], *, start_seconds: float = START_SECONDS
+) -> "Connection":
     """Make the connection to a server, which is not started yet. Raises McpUnavailable without the SDK."""
     try:
         from vtcode.tools.mcp_server import Connection
     except ImportError as error:
         raise McpUnavailable(INSTALL) from error
-    return Connection(name, entry, root, environ)
+    return Connection(name, entry, root, environ, start_seconds)
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,6 @@ from vtcode.tools.tool import JsonObject
 MOST_RESTARTS: Final = 3
 MOST_TOOLS: Final = 64
 """Of one server."""
-START_SECONDS: Final = 15.0
 _END_SECONDS: Final = 5.0
 _MOST_PAGES: Final = 20
 _MOST_TEXT: Final = 16_000_000
@@ -49,13 +48,16 @@ class Reply(msgspec.Struct, frozen=True):
 class Connection:
     """A server that runs, in a task of its own: what the SDK opens must be closed where it was opened."""
 
-    def __init__(self, name: str, entry: McpServer, root: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, entry: McpServer, root: Path, environ: Mapping[str, str], start_seconds: float
+    ) -> None:
         self.name = name
         self.entry = entry
         self.tools: tuple[Listed, ...] = ()
         """As it listed them when it was started first."""
         self._root = root
         self._environ = environ
+        self._start_seconds = start_seconds
         self._task: asyncio.Task[None] | None = None
         self._client: Client | None = None
         self._health = Health()
@@ -76,11 +78,13 @@ class Connection:
             self._stop, self._health = asyncio.Event(), Health()
             self._task = asyncio.create_task(self._live(ready))
             try:
-                async with asyncio.timeout(START_SECONDS):
+                async with asyncio.timeout(self._start_seconds):
                     tools = await asyncio.shield(ready)
             except TimeoutError as error:
                 await self._end(patience=0)
-                raise McpError(f"The MCP server {self.name} did not answer within {START_SECONDS:.0f} s.") from error
+                raise McpError(
+                    f"The MCP server {self.name} did not answer within {self._start_seconds:.0f} s."
+                ) from error
             except BaseException:
                 await self._end(patience=0)
                 raise

@@ -75,7 +75,10 @@ FilePatch = Add | Delete | Update
 
 def parse_patch(text: str) -> list[FilePatch]:
     """Read a patch. Raises BadPatch."""
-    lines = text.replace("\r\n", "\n").split("\n")
+    lines = text.split("\n")
+    if all(line.endswith("\r") for line in lines[:-1]):
+        # The newlines are the patch's own; else they are those of the files.
+        lines = [line.removesuffix("\r") for line in lines]
     begin = next((at for at, line in enumerate(lines) if line.strip() == "*** Begin Patch"), None)
     if begin is not None:
         lines = lines[begin + 1 :]
@@ -118,9 +121,8 @@ def _file_patch(kind: str, path: str, body: list[str]) -> FilePatch:
         while body and not body[-1]:
             body.pop()
         if bad := next((line for line in body if line and line[0] != "+"), None):
-            raise BadPatch(
-                f'Every line of *** Add File: {path} begins with "+"; this one does not: "{bad[:_QUOTED]}".'
-            )
+            raise BadPatch(f'Lines of *** Add File: {path} begin with "+"; this one does not: "{bad[:_QUOTED]}".')
+
         return Add(path, "".join(f"{line[1:]}\n" for line in body))
     moved_to = None
     if body and (move := _MOVE.fullmatch(body[0])):
@@ -177,8 +179,8 @@ def _names_files(lines: list[str], at: int) -> bool:
 
     A line "-- x" that goes and one "++ y" that comes look the same, but are hardly ever followed by a hunk.
     """
-    pair = [*lines[at : at + 3], "@@"]
-    return pair[0].startswith("--- ") and pair[1].startswith("+++ ") and pair[2].startswith("@@")
+    begins = zip(lines[at : at + 3], ("--- ", "+++ ", "@@"), strict=False)
+    return at + 2 < len(lines) and all(line.startswith(begin) for line, begin in begins)
 
 
 def _read_head(head: _Head, line: str) -> None:

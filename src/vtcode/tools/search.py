@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from vtcode.replacing import TEMPORARY_GLOB
 from vtcode.text import visible
 from vtcode.tools.files import failed, reason_to_ask
 from vtcode.tools.process import Enough, run_process
@@ -28,7 +29,14 @@ _FOOTER: Final = 200
 _SHOWN_FOLDERS: Final = 15
 
 # `--no-config`: a file that RIPGREP_CONFIG_PATH names could have ripgrep run a program (`--pre`).
-_COMMON: Final = ("--no-config", "--no-messages", "--color=never", "--hidden", "--glob=!.git", "--sort=path")
+_COMMON: Final = (
+    *("--no-config", "--no-messages", "--color=never", "--hidden", "--sort=path"),
+    *("--glob=!.git", f"--glob=!{TEMPORARY_GLOB}"),
+)
+_IGNORE_FILES: Final = (".gitignore", ".ignore", ".rgignore")
+"""What ripgrep reads in every folder."""
+_OUR_IGNORE_FILES: Final = (".vtcodegitignore", ".vtcodeignore")
+"""Read in the root alone. The first is the name that another `vtcode` has for it."""
 _NO_SECRETS: Final = tuple(f"--iglob=!{glob}" for glob in (*SECRET_FILES, *sorted(SECRET_FOLDERS)))
 
 
@@ -87,16 +95,21 @@ class GrepFile(Parameters):
         matches = _Matches(SHOWN_MATCHES, context.output_limit - _FOOTER)
         options = ("--line-number", "--no-heading", "--with-filename", "--null")
         columns = ("--max-columns=200", "--max-columns-preview")
+        pattern = ("-e", args.pattern)
+        records = _Records(b"\n", matches.add)
+        kept = context.spool.find(args.path) if context.spool is not None else None
         try:
-            path = _existing(context.workspace, args.path)
-            # Secrets are searched only where the path names them, and then the call is asked for.
-            secrets = () if context.workspace.is_secret(path) else _NO_SECRETS
-            pattern = ("-e", args.pattern)
-            records = _Records(b"\n", matches.add)
-            await _search(context.workspace, path, (*options, *columns, *secrets, *pattern), records)
+            if kept is not None:
+                matches.name = shown = args.path
+                await _run(context.workspace, str(kept), (*options, *columns, *pattern), records)
+            else:
+                path = _existing(context.workspace, args.path)
+                shown = context.workspace.relative(path)
+                # Secrets are searched only where the path names them, and then the call is asked for.
+                secrets = () if context.workspace.is_secret(path) else _NO_SECRETS
+                await _search(context.workspace, path, (*options, *columns, *secrets, *pattern), records)
         except _SearchFailed as error:
             return failed(str(error))
-        shown = context.workspace.relative(path)
         if matches.note:
             return Outcome(True, _shown_path(matches.note.strip()), "binary file matches")
         if not matches.count:
@@ -129,13 +142,17 @@ def _existing(workspace: Workspace, path: str) -> Path:
 
 
 async def _search(workspace: Workspace, path: Path, options: tuple[str, ...], records: "_Records") -> None:
-    """Run ripgrep on a located path. That it was stopped, by time or by `Enough`, is noted in `records`."""
+    """Search beneath a located path. That it was stopped, by time or by `Enough`, is noted in `records`."""
+    # "./" keeps a name with a leading dash from being an option.
+    base = "./" if path == workspace.root else f"./{workspace.relative(path)}"
+    await _run(workspace, base, (*_ignore_rules(workspace, path), *options), records)
+
+
+async def _run(workspace: Workspace, base: str, options: tuple[str, ...], records: "_Records") -> None:
     program = find_ripgrep(workspace)
     if program is None:
         raise _SearchFailed("ripgrep (rg) is not installed, so files cannot be searched. Use other tools.")
-    # "./" keeps a name with a leading dash from being an option.
-    base = "./" if path == workspace.root else f"./{workspace.relative(path)}"
-    argv = (program, *_COMMON, *_ignore_rules(workspace, path), *options, "--", base)
+    argv = (program, *_COMMON, *options, "--", base)
     errors = bytearray()
 
     def keep_errors(chunk: bytes) -> None:
@@ -184,13 +201,26 @@ def _ignore_rules(workspace: Workspace, path: Path) -> tuple[str, ...]:
     root: people keep one with `*` in their home. That leaves out the root's own when the search begins below
     it, so it is named.
     """
+    _check_ignore_files(workspace, path)
+    # They count for less than the others, which only matters where one of those shows what these hide.
+    rules = [f"--ignore-file=./{name}" for name in _OUR_IGNORE_FILES if os.path.lexists(workspace.root / name)]
     if any(os.path.lexists(folder / ".git") for folder in (workspace.root, *workspace.root.parents)):
-        return ()
-    rules = ["--no-require-git", "--no-ignore-parent"]
+        return tuple(rules)
+    rules += ["--no-require-git", "--no-ignore-parent"]
     if path != workspace.root:
-        names = (name for name in (".gitignore", ".ignore") if (workspace.root / name).is_file())
+        names = (name for name in _IGNORE_FILES if os.path.lexists(workspace.root / name))
         rules += [f"--ignore-file=./{name}" for name in names]
     return tuple(rules)
+
+
+def _check_ignore_files(workspace: Workspace, path: Path) -> None:
+    """Refuse ignore files that are none: ripgrep would wait for ever for what comes out of a named pipe."""
+    inside = (folder for folder in (path, *path.parents) if folder.is_relative_to(workspace.root))
+    for folder in inside:
+        for name in (*_IGNORE_FILES, *_OUR_IGNORE_FILES):
+            if os.path.lexists(folder / name) and not (folder / name).is_file():
+                shown = workspace.relative(folder / name)
+                raise _SearchFailed(f"The ignore file {shown} is not a regular file. Remove it, then search again.")
 
 
 class _Records:
@@ -283,6 +313,8 @@ class _Matches:
         self.files: set[bytes] = set()
         self.note = b""
         """What is not a match: ripgrep's word about the binary file that was named, if one was."""
+        self.name: str | None = None
+        """What the one file is called that is searched; None where matches come with their paths."""
         self._most = most
         self._room = room
 
@@ -296,7 +328,7 @@ class _Matches:
         self.count += 1
         self.files.add(path)
         if len(self.lines) < self._most and self._room > 0:
-            shown = _shown_path(path)
+            shown = self.name or _shown_path(path)
             text = match.decode("utf-8", "replace").rstrip("\r")
             self.lines.append(f"{shown}:{text}")
             self._room -= len(self.lines[-1]) + 1

@@ -133,7 +133,7 @@ def _decode(data: bytes, *, is_whole: bool) -> tuple[str, str, bytes] | None:
         # Incremental, since a file that was cut may end in the middle of a character.
         return codecs.getincrementaldecoder(encoding)().decode(data, final=is_whole), encoding, mark
     except UnicodeDecodeError:
-        return _guessed(data) if not mark and _looks_like_text(data) else None
+        return _guessed(data) if not mark and _looks_like_text(data) and not describe(data) else None
 
 
 def _guessed(data: bytes) -> tuple[str, str, bytes]:
