@@ -73,15 +73,12 @@ def _steps(invocation: Invocation, found: Found, history: History, turn: int) ->
 
 def _list(found: Found, history: History) -> None:
     print(found.id, file=sys.stderr)
-    # A turn's files are those kept between the end of the one before and its own.
-    begin = 0
     for turn in history.turns:
         paths = {
             placed.fact.path
             for placed in history.files
-            if isinstance(placed.fact, Kept) and begin < placed.n <= turn.through
+            if isinstance(placed.fact, Kept) and turn.begin < placed.n <= turn.through
         }
-        begin = turn.through
         words = [f"{turn.number:>3}", turn.at[:16].replace("T", " "), title(turn.text)]
         if paths:
             words.append(f"[{', '.join(sorted(paths))}]")
