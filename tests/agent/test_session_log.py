@@ -1,10 +1,8 @@
 """The log of a session: whatever happens to it, what is read back is a conversation."""
 
-import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.agent.sessions import folders, log_events, unanswered, vtcode
 from tests.agent.support import bench, says
-from tests.support.processes import BIN, clean_environment
+from tests.support.processes import BIN
 from vtcode import events
 from vtcode.conversation import Conversation
 from vtcode.events import Event
 from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, Usage, UserMessage
-from vtcode.sessions import SessionBusy, SessionError
+from vtcode.sessions import SessionBusy
 from vtcode.sessions.history import read_history
 from vtcode.sessions.lines import VERSION, Header, Line, decode, encode
 from vtcode.sessions.log import Log
@@ -67,13 +65,15 @@ def write(path: Path, *facts: Event) -> bytes:
 def check_conversation(facts: list[Event]) -> None:
     assert not unanswered(facts)
     folded = Conversation(facts).messages
-    for before, after in zip(folded, folded[1:], strict=False):
+    for before, after in itertools.pairwise(folded):
         assert not (isinstance(before, UserMessage) and isinstance(after, UserMessage)), "many templates refuse it"
     assert not folded or isinstance(folded[0], UserMessage)
 
 
 @given(st.data())
-def test_a_log_that_ends_anywhere_is_a_conversation(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_log_that_ends_anywhere_is_a_conversation(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("log")
     whole = write(folder / "log", *turn(1), *turn(2, same_ids=True), *turn(3, calls=0))
     cut = data.draw(st.integers(0, len(whole)))
@@ -296,11 +296,13 @@ def _inflate(log: Path) -> None:
         file.seek(6_000_000_000)
         file.write(b"\n")
         n = 100
-        for number in range(1000):
+        for number in range(2, 1002):
             block: list[bytes] = []
-            for _ in range(90):
+            for _ in range(111):
                 facts = turn(number)
-                block += [encode(Line(n + at, "2026-01-02T03:04:05.000Z", fact, number + 2)) for at, fact in enumerate(facts)]
+                block += [
+                    encode(Line(n + at, "2026-01-02T03:04:05.000Z", fact, number)) for at, fact in enumerate(facts)
+                ]
                 n += len(facts)
             block += [b"garbage\n", head.splitlines(keepends=True)[-1]] * 5
             file.write(b"".join(block))
