@@ -22,11 +22,10 @@ def content(number: int) -> str:
 
 
 def test_a_session_survives_being_killed_at_any_moment(home: Path) -> None:
-    steps = [call("write_file", path=f"f{number}.txt", content=str(number) * SIZE) for number in range(5)]
-    steps += [
-        call("run_terminal_cmd", command="sleep 0.02"),
-        call("edit_file", path="g.txt", old_str="x", new_str="y"),
-    ]
+    contents = [content(number) for number in range(5)]
+    steps = [call("write_file", path=f"f{number}.txt", content=text) for number, text in enumerate(contents)]
+    steps.append(call("run_terminal_cmd", command="sleep 0.02"))
+    steps.append(call("edit_file", path="g.txt", old_str="x", new_str="y"))
     chance = random.Random(16)
     with bench(home, *steps, says("done")) as b:
         environ = b.environment
