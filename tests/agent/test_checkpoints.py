@@ -1,6 +1,7 @@
 """Checkpoints: what files were before each change, without version control."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.agent.sessions import logged
 from vtcode import events
 from vtcode.messages import AssistantMessage, Finish, Usage
 from vtcode.sessions.checkpoints import Blobs
-from vtcode.sessions.rewinding import forced, plan, restore
+from vtcode.sessions.rewinding import Step, forced, plan, restore
 from vtcode.sessions.session import Session, Setup
 from vtcode.sessions.store import Sessions
 from vtcode.tools.changes import Change
@@ -34,7 +35,7 @@ class Work:
         root = self.workspace.root
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
-    def turn(self, changes: list[tuple[str, bytes | None]]) -> None:
+    def turn(self, changes: Sequence[tuple[str, bytes | None]]) -> None:
         self.session.record(events.TurnStarted("go"))
         for name, data in changes:
             path = self.workspace.root / name

@@ -52,6 +52,9 @@ def test_a_session_survives_being_killed_at_any_moment(home: Path) -> None:
             for path in b.workspace.iterdir():
                 assert path.read_bytes() in whole or path.name.startswith(".vtcode-"), (kill, path)
             for folder in set(folders(b)) - known:
+                log = folder / "events.jsonl"
+                if not log.exists() or not log.stat().st_size:
+                    continue  # killed before the session began
                 found = sessions.named(folder.name)
                 session = sessions.resume(found, workspace)
                 said = session.take_said()
