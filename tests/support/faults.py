@@ -22,6 +22,10 @@ def models(*names: str) -> bytes:
     return response(200, f'{{"object":"list","data":[{entries}]}}'.encode())
 
 
+Answers = bytes | Callable[[bytes], bytes]
+"""Bytes, or what makes them from the bytes of a request."""
+
+
 @dataclass
 class FaultServer:
     """The address of a fault server, and what it was sent."""
@@ -31,14 +35,8 @@ class FaultServer:
 
 
 @contextlib.contextmanager
-def fault_server(
-    chat: bytes | Callable[[bytes], bytes], *, listing: bytes | None = None, hang: float = 0.0
-) -> Iterator[FaultServer]:
-    """Answer `GET …/models` with `listing` and everything else with `chat`, then stay silent for `hang` seconds.
-
-    Args:
-        chat: the bytes, or what makes them from the bytes of the request.
-    """
+def fault_server(chat: Answers, *, listing: Answers | None = None, hang: float = 0.0) -> Iterator[FaultServer]:
+    """Answer `GET …/models` with `listing` and everything else with `chat`, then stay silent for `hang` seconds."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
     server = FaultServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
@@ -54,8 +52,8 @@ def fault_server(
                 request = _read(connection)
                 server.requests.append(request)
                 is_listing = request.startswith(b"GET") and b"/models" in request.split(b"\r\n")[0]
-                answer = chat if isinstance(chat, bytes) else b"" if is_listing else chat(request)
-                connection.sendall((listing or models("m")) if is_listing else answer)
+                answer = (listing or models("m")) if is_listing else chat
+                connection.sendall(answer if isinstance(answer, bytes) else answer(request))
                 end = time.monotonic() + (0 if is_listing else hang)
                 while time.monotonic() < end and not over.is_set():
                     time.sleep(0.02)
