@@ -10,7 +10,7 @@ from vtcode.compaction import RECORD_REQUEST, compacted
 from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolResult, Usage, UserMessage
 from vtcode.providers import Request, ToolSpec
 
-texts = st.one_of(st.text(max_size=40), st.text("ab \n→界", min_size=200, max_size=4000))
+texts = st.builds(lambda piece, times: piece * times, st.text(max_size=4), st.integers(0, 1500))
 
 
 @st.composite
@@ -31,10 +31,10 @@ def conversations(draw: st.DrawFn) -> list[Message]:
     messages: list[Message] = []
     for _ in range(draw(st.integers(1, 5))):
         messages.append(UserMessage(draw(texts)))
-        for step in draw(st.lists(steps(), min_size=1, max_size=6)):
-            messages += step
-            if isinstance(step[-1], AssistantMessage) and draw(st.booleans()):
+        for number, step in enumerate(draw(st.lists(steps(), min_size=1, max_size=4))):
+            if number and isinstance(messages[-1], AssistantMessage):
                 messages.append(UserMessage("go on", by_program=True))
+            messages += step
     return messages
 
 
