@@ -7,14 +7,15 @@ answer. Prints the tokens of the first request, how much of each later request i
 requests there were beside the three, and medians of the times, beside the figures of other agents that were measured
 the same way on a like machine.
 
-Tokens are counted by the default model's own tokenizer, and, given the ranks of `o200k_base` (one base64 token and its
-rank a line), by the vocabulary that the others were counted with.
+Tokens are counted by the default model's own tokenizer, and, given the ranks of `o200k_base` (one base64 token and
+its rank a line), by the vocabulary that the others were counted with.
 """
 
 import argparse
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import re
 import resource
@@ -160,7 +161,7 @@ async def run(server: Instant, home: Path, workspace: Path, *flags: str) -> Run:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert process.returncode == 0, errors.decode()
     replies = server.replies
-    gaps = [later.came - earlier.answered for earlier, later in zip(replies, replies[1:], strict=False)]
+    gaps = [later.came - earlier.answered for earlier, later in itertools.pairwise(replies)]
     return Run(
         list(server.seen),
         list(replies),
@@ -284,7 +285,7 @@ def report(runs: list[Run], resumed: Run | None, ranks: Path | None) -> None:
         print(f"  {name:<28}" + "".join(f"{number:8,}" for number in (*numbers, sum(numbers))))
 
     replies = runs[0].replies
-    within = [kept(earlier.body, later.body) for earlier, later in zip(replies, replies[1:], strict=False)]
+    within = [kept(earlier.body, later.body) for earlier, later in itertools.pairwise(replies)]
     print("\nshare of the prompt before that is kept, byte for byte")
     print(f"  within a run                {', '.join(f'{share:.3f}' for share in within)}")
     again = kept(replies[-1].body, runs[1].replies[-1].body)

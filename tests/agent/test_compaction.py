@@ -1,5 +1,6 @@
 """Conversations made shorter: what stays, what is told of the rest, and when."""
 
+import itertools
 import json
 
 from hypothesis import given
@@ -83,7 +84,7 @@ def test_the_newest_words_of_the_user_stay_word_for_word(
 @given(conversations(), st.integers(200, 3000))
 def test_no_template_sees_two_messages_of_the_user_in_a_row(messages: list[Message], target: int) -> None:
     shorter = compacted(messages, target=target, keep_turns=2) or ()
-    for first, second in zip(shorter, shorter[1:], strict=False):
+    for first, second in itertools.pairwise(shorter):
         assert not (isinstance(first, UserMessage) and isinstance(second, UserMessage))
 
 
