@@ -77,6 +77,8 @@ class Console:
                         self.say(f"     {visible(line, one_line=True)}"[: self._width()])
             case events.Notice(text=text):
                 self.say(text)
+            case events.Reminded(text=text):
+                self.say(f"To the model: {text}")
             case events.Retrying(reason=reason, seconds=seconds):
                 self.say(f"{reason} Trying again in {seconds:.0f} s.")
             case events.Compacted(how=how, before=before, after=after):

@@ -85,6 +85,8 @@ class Conversation:
         match event:
             case events.TurnStarted(text=text):
                 self._messages.append(UserMessage(text))
+            case events.Reminded(text=text):
+                self._messages.append(UserMessage(text, by_program=True))
             case events.MessageFinished(message=message):
                 self._messages.append(message)
             case events.ToolFinished(result=result):

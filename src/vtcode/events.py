@@ -3,8 +3,9 @@
 A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exactly one `TurnFinished`. A step is
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
-always exactly one `ToolFinished`. `Compacted` stands between steps. Notices, retries and waits may stand anywhere
-inside the turn. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+always exactly one `ToolFinished`. `Reminded` stands between steps, and so does `Compacted`, or in a step whose
+request did not fit. Notices, retries and waits may stand anywhere inside the turn. Deltas and waits are drawn and
+never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -107,6 +108,12 @@ class ToolFinished(msgspec.Struct, frozen=True, tag="tool.finished"):
     seconds: float
 
 
+class Reminded(msgspec.Struct, frozen=True, tag="reminded"):
+    """The program told the model something in the user's place, such as that it is time to answer."""
+
+    text: str
+
+
 class Compacted(msgspec.Struct, frozen=True, tag="compacted"):
     """The conversation was made shorter: these messages stand for all before."""
 
@@ -161,6 +168,7 @@ Event = (
     | ToolStarted
     | ToolOutput
     | ToolFinished
+    | Reminded
     | Compacted
     | Retrying
     | Notice
@@ -205,8 +213,10 @@ def check_order(events: Iterable[Event]) -> None:
             case ToolFinished(call=call, result=result):
                 _require(unanswered[:1] == [call.id] and result.call_id == call.id, event)
                 unanswered.pop(0)
-            case Compacted():
+            case Reminded():
                 _require(state in {"turn", "calls"} and not unanswered, event)
+            case Compacted():
+                _require(not unanswered, event)
             case RunStarted() | Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():

@@ -6,6 +6,7 @@ import msgspec
 
 from vtcode.messages import AssistantMessage, Finish, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, Request, ToolSpec
+from vtcode.shown import Shown, everything, nothing
 from vtcode.situation import Situation
 
 MAX_PATHS = 400
@@ -31,8 +32,10 @@ class GuidedProfile:
     are is shown by examples, the one form of instruction that such a model follows.
     """
 
-    is_brief = True
+    output_limit = 3_000
     needs_files = True
+    takes_notes = False
+    can_sum_up = False
 
     def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
         self._tools = tools
@@ -44,14 +47,15 @@ class GuidedProfile:
             messages=tuple(_as_text(message) for message in (*_EXAMPLES, *situation.messages)),
             temperature=base.temperature or 0.0,
         )
-        if situation.step > 1:
+        if situation.step > 1 or not situation.may_call:
             return msgspec.structs.replace(request, max_tokens=base.max_tokens or ANSWER_TOKENS, stop=_ECHOES)
-        asked = next((m.text for m in reversed(situation.messages) if isinstance(m, UserMessage)), "")
+        spoken = (m for m in reversed(situation.messages) if isinstance(m, UserMessage) and not m.by_program)
+        asked = next((m.text for m in spoken), "")
         schema = call_schema(self._tools, situation.files, asked)
         return msgspec.structs.replace(request, schema=schema, max_tokens=base.max_tokens or CALL_TOKENS)
 
-    def shows_text(self, step: int) -> bool:
-        return step > 1
+    def shown(self, step: int) -> Shown:
+        return everything if step > 1 else nothing
 
     def read(self, message: AssistantMessage, step: int) -> AssistantMessage:
         if step > 1:
@@ -89,7 +93,7 @@ def call_schema(tools: tuple[ToolSpec, ...], files: tuple[str, ...], asked: str)
         asked: what the user said; when it names files, only those are offered.
     """
     named = mentioned(files, asked)
-    folders = sorted({folder for path in files for folder in _folders(path)})
+    folders = sorted({folder for path in files for folder in folders_of(path)})
     choices = {
         **{tool: (argument, named or files) for tool, argument in _FILE_ARGUMENT.items()},
         **{tool: (argument, (".", *folders)) for tool, argument in _FOLDER_ARGUMENT.items()},
@@ -105,7 +109,7 @@ def call_schema(tools: tuple[ToolSpec, ...], files: tuple[str, ...], asked: str)
         properties = {name: _bounded(name, tool.parameters["properties"][name]) for name in required}
         if argument:
             properties[argument] = {"enum": list(paths[:MAX_PATHS])}
-        branches.append(_object({"name": {"const": tool.name}, "arguments": _object(properties)}))
+        branches.append(shut_object({"name": {"const": tool.name}, "arguments": shut_object(properties)}))
     return {"anyOf": branches}
 
 
@@ -116,7 +120,8 @@ def mentioned(files: tuple[str, ...], text: str) -> tuple[str, ...]:
     return whole or tuple(path for path in files if path.rpartition("/")[2] in words)
 
 
-def _folders(path: str) -> list[str]:
+def folders_of(path: str) -> list[str]:
+    """Name the folders on the way to a file, outermost first."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
@@ -131,7 +136,8 @@ def _bounded(name: str, schema: JsonObject) -> JsonObject:
     }
 
 
-def _object(properties: JsonObject) -> JsonObject:
+def shut_object(properties: JsonObject) -> JsonObject:
+    """Describe an object of these members and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -151,7 +157,7 @@ def _as_text(message: Message) -> Message:
         case AssistantMessage():
             return message
         case ToolResult(text=text):
-            return UserMessage(f"{_OPENING}\n{text}\n{_CLOSING}")
+            return UserMessage(f"{_OPENING}\n{text}\n{_CLOSING}", by_program=True)
 
 
 def _example(asked: str, tool: str, arguments: JsonObject, result: str, answer: str) -> tuple[Message, ...]:

@@ -97,7 +97,7 @@ async def _work(settings: Settings, workspace: Workspace, options: RunOptions, c
         if lines is not None:
             sandbox = str(running.sandbox) if options.with_tools else ""
             lines.record(RunStarted(__version__, running.model, running.address, sandbox))
-        conversation = Conversation(recorder=lines)
+        conversation = Conversation(recorder=lines, notes=running.notes)
 
         async def turn(text: str) -> TurnFinished:
             return await _turn(running, conversation, text, None if options.as_json else console, options.schema)

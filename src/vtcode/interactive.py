@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -57,20 +57,39 @@ async def converse(
 
 
 async def _turns(running: Running, console: Console, state: Path) -> None:
-    conversation = Conversation()
-    async for line in _lines(state):
+    conversation = Conversation(notes=running.notes)
+    async for line in _lines_while(_warm_up(running, conversation), state):
         match line:
             case "":
                 pass
             case "/exit" | "/quit":
                 return
             case "/new":
-                conversation = Conversation()
+                conversation = Conversation(notes=running.notes)
                 console.say("A new conversation.")
             case "/help":
                 console.say(HELP)
             case _:
                 await _turn(running.agent, conversation, line, console)
+
+
+async def _warm_up(running: Running, conversation: Conversation) -> None:
+    if running.warms_up:
+        await running.agent.warm_up(conversation)
+
+
+async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncIterator[str]:
+    """Yield what is typed, and work until there is something."""
+    working = asyncio.create_task(work)
+    try:
+        async for line in _lines(state):
+            if not working.done() and line and not line.startswith("/"):
+                working.cancel()
+                await asyncio.wait({working})
+            yield line
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
 
 
 async def _lines(state: Path) -> AsyncIterator[str]:

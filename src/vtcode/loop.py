@@ -10,13 +10,15 @@ import msgspec
 
 from vtcode import events
 from vtcode.approval import Policies, Policy, Verdict, judge
+from vtcode.budget import Budget
 from vtcode.command_rules import rule_on
 from vtcode.context import Profile
 from vtcode.conversation import Conversation
 from vtcode.events import Event
-from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, Usage
+from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import (
     Completed,
+    ContextOverflow,
     Note,
     Provider,
     ProviderError,
@@ -26,12 +28,17 @@ from vtcode.providers import (
     TextDelta,
     Waiting,
 )
+from vtcode.room import Room
 from vtcode.settings import CommandRules
 from vtcode.situation import Situation
+from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
 
-REPEATS = 2
-"""How often one call may be repeated word for word before it is answered with a warning instead."""
+EMPTY = "Your reply was empty. Go on, or say what you found."
+OUT_OF_STEPS = (
+    "You have used up your steps. Do not call tools any more: say now what you found, what you did and what is left."
+)
+NO_ANSWER = "(The model came to no answer within its steps.)"
 
 
 class Approver(Protocol):
@@ -59,6 +66,10 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     commands: CommandRules = CommandRules()
     full_auto: bool = False
     max_steps: int = 50
+    """Replies that may call tools; a last one without is asked for when they are used up."""
+    budget: Budget = Budget()
+    keep_turns: int = 2
+    """Turns that are kept word for word when a conversation is made shorter."""
 
 
 class Agent:
@@ -81,6 +92,8 @@ class Agent:
         self._approver = approver
         self._settings = settings
         self._list_files = list_files
+        self._watchers = frozenset(tool.name for tool in tools if tool.effect == "watches")
+        self._room = Room(provider, profile, settings.base, settings.budget, settings.keep_turns)
 
     async def run_turn(self, conversation: Conversation, text: str) -> AsyncGenerator[Event]:
         """Run one turn, and tell what happens as it happens.
@@ -89,7 +102,7 @@ class Agent:
         cancelling the generator ends the turn; open calls are then answered as cancelled. The conversation hears
         each event before it is yielded, since a turn may end at any yield.
         """
-        tally = _Tally()
+        tally = Tally(self._watchers)
         started = events.TurnStarted(text)
         problem = conversation.hear(started)
         try:
@@ -111,15 +124,43 @@ class Agent:
             conversation.hear(finished)
         yield finished
 
-    async def _steps(self, conversation: Conversation, tally: "_Tally") -> AsyncGenerator[Event]:
-        files = await self._list_files() if self._profile.needs_files else ()
+    async def compact(self, conversation: Conversation, *, by_model: bool = True) -> AsyncGenerator[Event]:
+        """Make a conversation shorter between turns, and tell of it; nothing is told when it cannot be.
+
+        Args:
+            conversation: one whose newest turn has ended.
+            by_model: whether the model may be asked for a summary.
+        """
+        situation = await self._situation(conversation, step=1)
+        async with contextlib.aclosing(self._room.make(situation, by_model=by_model)) as told:
+            async for event in told:
+                if not isinstance(event, Completed):
+                    conversation.hear(event)
+                    yield event
+
+    async def warm_up(self, conversation: Conversation) -> None:
+        """Have the server read what the next request will begin with, while the user still types.
+
+        Nobody waits for this: what goes wrong, the request itself will tell. Cancel it when the user has typed.
+        """
+        situation = await self._situation(conversation, step=1)
+        # Templates want a message of the user; what stands before it is what counts.
+        messages = (*situation.messages, UserMessage("…", by_program=True))
+        situation = msgspec.structs.replace(situation, messages=messages)
+        request = self._profile.request(self._settings.base, situation)
+        request = msgspec.structs.replace(request, max_tokens=1, schema=None, stop=())
+        with contextlib.suppress(ProviderError):
+            async with contextlib.aclosing(self._provider.stream(request)) as deltas:
+                async for _ in deltas:
+                    pass
+
+    async def _steps(self, conversation: Conversation, tally: Tally) -> AsyncGenerator[Event]:
+        has_been_empty = False
         for step in range(1, self._settings.max_steps + 1):
             tally.steps = step
-            yield events.StepStarted(step)
-            situation = Situation(messages=conversation.messages, step=step, files=files)
             message = AssistantMessage()
-            async with contextlib.aclosing(self._reply(situation)) as reply:
-                async for event in reply:
+            async with contextlib.aclosing(self._step(conversation, tally, step)) as events_of_step:
+                async for event in events_of_step:
                     if isinstance(event, events.MessageFinished):
                         message = event.message
                     yield event
@@ -127,20 +168,71 @@ class Agent:
                 async with contextlib.aclosing(self._answer(call, tally)) as answer:
                     async for event in answer:
                         yield event
+            is_empty = message.finish is Finish.STOP and not message.calls and not message.text.strip()
+            if is_empty and not has_been_empty and not self._profile.is_last(step):
+                has_been_empty = True
+                yield events.Reminded(EMPTY)
+                continue
             if not message.calls or self._profile.is_last(step):
                 tally.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
                 return
+            if tally.warnings >= MOST_WARNINGS:
+                break
+        yield events.Reminded(OUT_OF_STEPS)
+        async with contextlib.aclosing(self._step(conversation, tally, tally.steps + 1, may_call=False)) as last:
+            async for event in last:
+                yield event
         tally.finish = Finish.LIMIT
+
+    async def _step(
+        self, conversation: Conversation, tally: Tally, step: int, *, may_call: bool = True
+    ) -> AsyncGenerator[Event]:
+        """Ask for one reply, and make room for it before, or when the server says that there is none."""
+        situation = await self._situation(conversation, step=step, may_call=may_call)
+        if self._room.is_short(situation):
+            async with contextlib.aclosing(self._room.make(situation)) as told:
+                async for event in told:
+                    if isinstance(event, Completed):
+                        tally.add(event.message.usage)
+                    else:
+                        yield event
+            situation = msgspec.structs.replace(situation, messages=conversation.messages)
+        yield events.StepStarted(step)
+        try:
+            async with contextlib.aclosing(self._reply(situation)) as reply:
+                async for event in reply:
+                    yield event
+        except ContextOverflow:
+            shorter = None if tally.said else self._room.overflowed(situation)
+            if shorter is None:
+                raise
+            yield shorter
+            situation = msgspec.structs.replace(situation, messages=conversation.messages)
+            async with contextlib.aclosing(self._reply(situation)) as reply:
+                async for event in reply:
+                    yield event
+
+    async def _situation(self, conversation: Conversation, *, step: int, may_call: bool = True) -> Situation:
+        return Situation(
+            messages=conversation.messages,
+            step=step,
+            # Each time: the calls in between make files.
+            files=await self._list_files() if self._profile.needs_files else (),
+            notes=conversation.notes,
+            may_call=may_call,
+        )
 
     async def _reply(self, situation: Situation) -> AsyncGenerator[Event]:
         request = self._profile.request(self._settings.base, situation)
-        shows = self._profile.shows_text(situation.step)
+        shown = self._profile.shown(situation.step)
+        is_shown = False
         async with contextlib.aclosing(self._provider.stream(request)) as deltas:
             async for delta in deltas:
                 match delta:
                     case TextDelta(text=text):
-                        if shows:
-                            yield events.TextDelta(text)
+                        if piece := shown(text):
+                            is_shown = True
+                            yield events.TextDelta(piece)
                     case ReasoningDelta(text=text):
                         yield events.ReasoningDelta(text)
                     case Waiting(seconds=seconds, processed=processed, total=total):
@@ -151,12 +243,16 @@ class Agent:
                         yield events.Notice(text)
                     case Completed(message=message):
                         read = self._profile.read(message, situation.step)
-                        if not shows and not read.calls and read.text:
+                        if not situation.may_call:
+                            read = msgspec.structs.replace(
+                                read, text=read.text if read.text.strip() else NO_ANSWER, calls=()
+                            )
+                        if not is_shown and not read.calls and read.text:
                             # What was to be a call is none, so it is all the answer that there is.
                             yield events.TextDelta(read.text)
                         yield events.MessageFinished(read)
 
-    async def _answer(self, call: ToolCall, tally: "_Tally") -> AsyncGenerator[Event]:
+    async def _answer(self, call: ToolCall, tally: Tally) -> AsyncGenerator[Event]:
         """Bring one call to its one result."""
         started = time.monotonic()
         result: ToolResult | None = None
@@ -164,8 +260,8 @@ class Agent:
         if tool is None:
             offered = ", ".join(self._tools)
             result = _error(call, f"There is no tool {call.name!r}. The tools are: {offered}.")
-        elif tally.repeats(call) > REPEATS and tool.effect != "watches":
-            result = _error(call, "You made this very call before and have its result. Do something else, or answer.")
+        elif (warning := tally.warning(call)) is not None:
+            result = _error(call, warning)
         else:
             arguments = parse_arguments(tool, call.arguments)
             if isinstance(arguments, BadArguments):
@@ -251,60 +347,6 @@ class _Feed:
             self._news.set()
         text, self._text = self._text, ""
         return text or (None if self._is_ended else "")
-
-
-class _Tally:
-    """What a turn came to so far."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.said: list[str] = []
-        """Text of the reply that is still coming in."""
-        self.finish = Finish.CANCELLED
-        """What it stays when nothing else is said before the turn ends."""
-        self.error = ""
-        self._text = ""
-        self._calls = 0
-        self._denied: list[str] = []
-        self._usage = Usage()
-        self._newest: tuple[str, str] | None = None
-        self._repeated = 0
-        self._started = time.monotonic()
-
-    def hear(self, event: Event) -> None:
-        """Count in what happened."""
-        match event:
-            case events.TextDelta(text=text):
-                self.said.append(text)
-            case events.MessageFinished(message=message):
-                self.said.clear()
-                self._text = message.text
-                self._usage += message.usage
-            case events.ToolFinished(result=result):
-                self._calls += 1
-                if result.status is Status.DENIED:
-                    self._denied.append(result.name)
-            case _:
-                pass
-
-    def repeats(self, call: ToolCall) -> int:
-        """Count how often this call was made right before, word for word; another in between starts anew."""
-        key = (call.name, call.arguments)
-        self._repeated = self._repeated + 1 if key == self._newest else 0
-        self._newest = key
-        return self._repeated
-
-    def finished(self) -> events.TurnFinished:
-        return events.TurnFinished(
-            finish=self.finish,
-            text=self._text,
-            steps=self.steps,
-            calls=self._calls,
-            denied=tuple(self._denied),
-            usage=self._usage,
-            seconds=time.monotonic() - self._started,
-            error=self.error,
-        )
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

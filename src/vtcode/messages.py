@@ -48,10 +48,12 @@ class ToolCall(msgspec.Struct, frozen=True, tag="call"):
     """Raw JSON text: it is parsed where the call is run, since it may be malformed."""
 
 
-class UserMessage(msgspec.Struct, frozen=True, tag="user"):
+class UserMessage(msgspec.Struct, frozen=True, tag="user", omit_defaults=True):
     """What the user said."""
 
     text: str
+    by_program: bool = False
+    """Said in the user's place, such as that it is time to answer."""
 
 
 class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):

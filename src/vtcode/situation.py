@@ -13,3 +13,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """From 1 in each turn."""
     files: tuple[str, ...] = ()
     """Files of the workspace, relative, with `/`."""
+    notes: str = ""
+    """What the project says of itself: the end of the instructions."""
+    may_call: bool = True
+    """Whether another call would be answered; without that, it is time for the answer."""

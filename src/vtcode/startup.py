@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
-from vtcode.context import choose_profile
+from vtcode.budget import Budget
+from vtcode.context import Profile, choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
+from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, Approver, TurnSettings
 from vtcode.models import choose_model
 from vtcode.providers import (
@@ -27,17 +31,11 @@ from vtcode.providers import (
 from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Level, detect
-from vtcode.settings import Settings
+from vtcode.settings import ContextSettings, Settings
 from vtcode.tools import TOOLS, Tool, ToolContext
 from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
-
-OUTPUT_LIMIT = 12_000
-"""Characters of one tool result: some 3,000 tokens."""
-
-GUIDED_OUTPUT_LIMIT = 3_000
-"""The same for a model so small that longer text only confuses it."""
 
 Say = Callable[[str], None]
 
@@ -51,6 +49,10 @@ class Running(msgspec.Struct, frozen=True):
     sandbox: Level
     context_length: int | None = None
     """Tokens that a request may use, where the server tells."""
+    notes: str = ""
+    """What a new conversation is told of the project."""
+    warms_up: bool = False
+    """Whether the server may be sent the fixed part of the prompt ahead."""
 
     @property
     def summary(self) -> str:
@@ -83,19 +85,23 @@ async def start(
         ProviderError: when no server answers, or has no fitting model.
     """
     async with contextlib.AsyncExitStack() as stack:
+        has_box = with_tools and settings.sandbox.mode != "off"
+        # The box tries itself out meanwhile.
+        box = asyncio.create_task(asyncio.to_thread(detect, os.environ)) if has_box else None
+        if box is not None:
+            stack.callback(box.cancel)
         provider, known = await reach(settings, stack, say, embedded=embedded)
         model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
         if tools and settings.mcp.enabled and settings.mcp.servers:
             tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
-        profile = choose_profile(settings.profile, info, specs)
-        has_box = with_tools and settings.sandbox.mode != "off"
-        level = await asyncio.to_thread(detect, os.environ) if has_box else Level.NONE
-        limit = GUIDED_OUTPUT_LIMIT if profile.is_brief else OUTPUT_LIMIT
-        if info is not None and info.context_length:
-            # One result takes a quarter of the context at most: a token is some four characters.
-            limit = min(limit, info.context_length)
+        context = usable_context(info, settings.context)
+        profile = choose_profile(settings.profile, info, specs, settings.context.max_tokens)
+        notes = _notes(settings, workspace, profile, context) if with_tools else Notes()
+        for warning in notes.warnings:
+            say(warning)
+        level = await box if box is not None else Level.NONE
         background = Background()
         stack.push_async_callback(background.close)
         agent = Agent(
@@ -104,7 +110,7 @@ async def start(
             tools,
             ToolContext(
                 workspace=workspace,
-                output_limit=limit,
+                output_limit=_output_limit(settings, profile, context),
                 level=level,
                 sandbox=settings.sandbox,
                 background=background,
@@ -126,10 +132,45 @@ async def start(
                 commands=settings.commands,
                 full_auto=full_auto,
                 max_steps=settings.max_turns,
+                budget=Budget(context, settings.context.compact_at, settings.max_tokens),
+                keep_turns=settings.context.keep_recent_turns,
             ),
             lambda: workspace_files(workspace),
         )
-        yield Running(agent, model, provider.address, level, info.context_length if info else None)
+        warms_up = settings.context.warm_up and is_local(provider.address)
+        yield Running(agent, model, provider.address, level, context, notes.text, warms_up)
+
+
+def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
+    """Tell how many tokens of context may be used: what the server has, and no more than the settings say."""
+    told = info.context_length if info is not None else None
+    return min((size for size in (told, wish.max_tokens) if size), default=None)
+
+
+def _output_limit(settings: Settings, profile: Profile, context: int | None) -> int:
+    """Tell how many characters of one tool result the model is shown."""
+    if settings.context.output_limit is not None:
+        return settings.context.output_limit
+    # A quarter of the context at most: a token is some four characters.
+    return min(profile.output_limit, context or profile.output_limit)
+
+
+def _notes(settings: Settings, workspace: Workspace, profile: Profile, context: int | None) -> Notes:
+    if not profile.takes_notes:
+        return Notes()
+    most = settings.context.instructions_max_bytes
+    # An eighth of the context at most: a token is some four bytes.
+    most = min(most, context // 2) if context else most
+    return read_notes(workspace, Path.cwd(), os.environ, most)
+
+
+def is_local(address: str) -> bool:
+    """Tell whether a server is on this machine or in its network, where what it reads ahead costs nobody money."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".lan", ".internal", ".localhost"))
 
 
 def _server_tools(

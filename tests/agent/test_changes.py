@@ -328,12 +328,12 @@ class Together(RuleBasedStateMachine):
         patch = f"*** Update File: {name}\n@@\n-one\n+ONE\n*** Delete File: {other}\n"
         outcome = self.box.run("apply_patch", patch=patch)
         if outcome.ok:
-            assert self.files[name].startswith(b"one\n") and name != other
+            assert self.files[name].startswith(b"one\n")
             assert self.known.get(other, self.files[other]) == self.files[other]
             self.files[name] = self.files[name].replace(b"one", b"ONE")
             if name in self.known:
                 self.known[name] = self.files[name]
-            self.files.pop(other)
+            del self.files[other]
 
     @invariant()
     def files_are_as_they_should_be(self) -> None:
@@ -343,7 +343,10 @@ class Together(RuleBasedStateMachine):
 
 TestTogether = Together.TestCase
 TestTogether.settings = settings(
-    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

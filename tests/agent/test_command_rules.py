@@ -1,6 +1,5 @@
 """Which command lines the rules of [commands] allow and deny; what a line would run, compared with bash itself."""
 
-import asyncio
 import os
 import random
 import shutil
@@ -8,21 +7,17 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.agent.runs import turn_events
 from tests.agent.support import Bench, bench, call, says
-from vtcode.approval import Policy, Verdict
+from vtcode.approval import Policy
 from vtcode.bash import read_line
 from vtcode.command_rules import Ruling, rule_on
-from vtcode.conversation import Conversation
-from vtcode.events import ToolFinished, check_order
-from vtcode.messages import Status, ToolCall
-from vtcode.settings import CommandRules, Settings
-from vtcode.startup import start
-from vtcode.tools import Preview
-from vtcode.workspace import Workspace
+from vtcode.events import ToolFinished
+from vtcode.messages import Status
+from vtcode.settings import CommandRules
 
 ALLOWING = CommandRules(
     allow_list=("cargo test",),
@@ -238,32 +233,10 @@ def test_the_commands_of_a_plain_line_are_those_that_bash_runs(tmp_path: Path) -
 # In a run -----------------------------------------------------------------------------------------------
 
 
-class Nobody:
-    """Approves nothing, and is asked nothing."""
-
-    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
-        return False
-
-    async def confirm(self, question: str) -> bool:
-        return False
-
-    async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
-        return None
-
-
-def outcomes(it: Bench, *, full_auto: bool = False, **more: Any) -> list[tuple[Status, str]]:
-    """Run one turn with these settings; tell how each call ended."""
-    settings = Settings(base_url=it.server.url, base_url_is_set=True, **more)
-
-    async def run() -> list[tuple[Status, str]]:
-        async with start(
-            settings, Workspace(it.workspace), Nobody(), print, with_tools=True, full_auto=full_auto
-        ) as running:
-            turn = [event async for event in running.agent.run_turn(Conversation(), "go")]
-        check_order(turn)
-        return [(event.result.status, event.result.text) for event in turn if isinstance(event, ToolFinished)]
-
-    return asyncio.run(run())
+def outcomes(it: Bench, rules: CommandRules, *, full_auto: bool = False) -> list[tuple[Status, str]]:
+    """Run one turn; tell how each call ended."""
+    told = turn_events(it, full_auto=full_auto, commands=rules)
+    return [(event.result.status, event.result.text) for event in told if isinstance(event, ToolFinished)]
 
 
 def test_in_a_run_an_allowed_command_needs_no_answer_and_a_denied_one_never_runs(tmp_path: Path) -> None:
@@ -271,8 +244,8 @@ def test_in_a_run_an_allowed_command_needs_no_answer_and_a_denied_one_never_runs
     lines = ("echo hello", "echo a && touch M", "touch M", "sleep 0", "echo $(cat x)")
     calls = [call("run_terminal_cmd", command=line) for line in lines]
     with bench(tmp_path, *calls, says("Done."), *calls, says("Done.")) as it:
-        asked = outcomes(it, commands=rules)
-        auto = outcomes(it, commands=rules, full_auto=True)
+        asked = outcomes(it, rules)
+        auto = outcomes(it, rules, full_auto=True)
         assert not (it.workspace / "M").exists()
     assert [status for status, _ in asked] == [Status.OK, *[Status.DENIED] * 4]
     assert [status for status, _ in auto] == [Status.OK, Status.DENIED, Status.DENIED, Status.OK, Status.OK]
@@ -283,6 +256,6 @@ def test_in_a_run_an_allowed_command_needs_no_answer_and_a_denied_one_never_runs
 def test_in_a_run_what_does_not_show_is_asked_even_in_full_auto(tmp_path: Path) -> None:
     odd = call("run_terminal_cmd", command="touch M # \u202e")
     with bench(tmp_path, odd, says("Done.")) as it:
-        ((status, text),) = outcomes(it, full_auto=True, commands=CommandRules(allow_glob=("*",)))
+        ((status, text),) = outcomes(it, CommandRules(allow_glob=("*",)), full_auto=True)
         assert not (it.workspace / "M").exists()
     assert status is Status.DENIED and "U+202E" in text

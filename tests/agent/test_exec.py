@@ -46,13 +46,14 @@ def test_events_come_as_json_lines_in_their_order(home: Path) -> None:
     ],
 )
 def test_policies_are_honoured_exactly(home: Path, policy: str, flags: list[str], written: bool, status: int) -> None:
-    with bench(home, call("write_file", path="out.txt", content="new\n"), says("Finished.")) as b:
+    steps = [call("read_file", path="out.txt"), call("write_file", path="out.txt", content="new\n")]
+    with bench(home, *steps, says("Finished.")) as b:
         b.write("vtcode.toml", f'[tools.policies]\nwrite_file = "{policy}"\n')
         kept = b.write("out.txt", "old\n")
         events, ended = b.events("Write it", *flags)
     assert ended.returncode == status
     assert kept.read_text() == ("new\n" if written else "old\n")
-    (result,) = results(events)
+    _, result = results(events)
     assert result["status"] == ("ok" if written else "denied")
     if not written:
         assert "did not run" in result["text"], "the model is told"
@@ -258,7 +259,7 @@ def test_a_state_folder_that_cannot_be_written_is_done_without(models: Path, hom
 
 
 def test_running_the_tests_again_after_each_edit_is_no_repetition(home: Path) -> None:
-    steps = [call("run_terminal_cmd", command="cat a.txt")]
+    steps = [call("read_file", path="a.txt"), call("run_terminal_cmd", command="cat a.txt")]
     for number in range(5):
         steps += [
             call("write_file", path="a.txt", content=str(number)),

@@ -18,7 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.agent.runs import turn_events
+from tests.agent.support import bench, call, says
 from tests.support.processes import REPOSITORY
+from vtcode.approval import Policies, Policy
+from vtcode.events import ToolFinished
+from vtcode.messages import Status
 from vtcode.settings import McpServer, McpSettings
 from vtcode.tools.mcp import McpTool, connection, server_tools, tool_names
 from vtcode.tools.mcp_approval import Approvals
@@ -437,3 +442,35 @@ def test_what_the_model_is_shown_of_a_tool_is_short(desk: Desk) -> None:
 
     desk.agrees = True
     assert max(map(len, asyncio.run(run()))) <= 200
+
+
+# In a run -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_has_the_tools_of_approved_servers_under_their_policies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    entry, adds = server(), call("mcp__adder__add", a=2, b=3)
+    mcp = McpSettings(servers={"adder": entry, "stranger": server("--stderr", "1")})
+    allowing = Policies(by_tool={"mcp__adder__add": Policy.ALLOW})
+    with bench(tmp_path, adds, says("Done."), adds, says("Done.")) as it:
+        made = connection("adder", entry, it.workspace, os.environ)
+
+        async def listed() -> None:
+            await made.start()
+            await made.close()
+
+        asyncio.run(listed())
+        Approvals(tmp_path / "state" / "vtcode" / "mcp.json").approve("adder", entry, it.workspace, made.tools)
+        asked, allowed = turn_events(it, mcp=mcp), turn_events(it, mcp=mcp, policies=allowing)
+    (denied,) = (event.result for event in asked if isinstance(event, ToolFinished))
+    (added,) = (event.result for event in allowed if isinstance(event, ToolFinished))
+    assert (denied.status, added.status, added.text) == (Status.DENIED, Status.OK, "5")
+
+
+def test_a_run_without_servers_or_rules_loads_nothing_for_them() -> None:
+    heavy = "{'mcp', 'jsonschema', 'tree_sitter', 'pydantic', 'anyio'}"
+    code = f"import sys, vtcode.startup; print({heavy} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

@@ -311,9 +311,9 @@ def test_where_no_box_works_a_command_is_asked_or_refused_as_the_mode_says(
 
 
 def test_with_the_sandbox_off_a_command_runs_outside_of_any(box: Box) -> None:
-    for mode, reached in (("auto", False), ("off", True)):
-        tools_at(box, Level.BUBBLEWRAP, mode).run("run_terminal_cmd", command=f"echo x > {box.outside}/{mode}")
-        assert (box.outside / mode).exists() == reached
+    tools_at(box, Level.BUBBLEWRAP, "auto").run("run_terminal_cmd", command=f"echo x > {box.outside}/boxed")
+    tools_at(box, Level.BUBBLEWRAP, "off").run("run_terminal_cmd", command=f"echo x > {box.outside}/unboxed")
+    assert not (box.outside / "boxed").exists() and (box.outside / "unboxed").exists()
 
 
 # Programs -----------------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.agent.runs import turn_events
 from tests.agent.support import bench, call, results, says
 from tests.agent.tools import Toolbox
 from tests.support.processes import BIN
+from vtcode.events import ToolFinished, ToolOutput
 from vtcode.sandbox import Level
 from vtcode.tools import Outcome
 from vtcode.tools.background import MOST_RUNNING, Background
@@ -116,6 +118,12 @@ def test_a_command_left_in_the_background_is_stopped_and_not_waited_for(box: Too
     assert outcome.text == "exit code 0\ndone"
     assert time.monotonic() - started < 3
     assert soon_gone("sleep 1000.5")
+
+
+def test_what_left_the_process_group_is_stopped_too(box: Toolbox) -> None:
+    escape = "(setsid nohup sleep 1000.0625 >/dev/null 2>&1 &); setsid sleep 1000.0625 & sleep 0.1"
+    assert box.run("run_terminal_cmd", command=escape).ok
+    assert soon_gone("sleep 1000.0625")
 
 
 def test_a_command_that_is_cancelled_is_stopped_with_all_it_started(box: Toolbox) -> None:
@@ -270,11 +278,19 @@ def test_a_flood_in_the_background_is_held_in_bounded_memory(box: Toolbox, tmp_p
 def test_what_a_command_prints_is_told_while_it_runs(tmp_path: Path) -> None:
     command = "echo one; sleep 0.5; echo two"
     with bench(tmp_path, call("run_terminal_cmd", command=command), says("Done.")) as it:
-        events, ended = it.events("run it", "--full-auto")
-    assert ended.returncode == 0
-    told = [event for event in events if event["type"] == "tool.output"]
-    assert "".join(event["text"] for event in told) == "one\ntwo\n" and len(told) > 1
-    assert results(events)[0]["text"] == "exit code 0\none\ntwo"
+        events = turn_events(it, full_auto=True)
+    told = [event.text for event in events if isinstance(event, ToolOutput)]
+    assert "".join(told) == "one\ntwo\n" and len(told) > 1
+    (finished,) = (event for event in events if isinstance(event, ToolFinished))
+    assert finished.result.text == "exit code 0\none\ntwo"
+
+
+def test_a_flood_of_output_is_thinned_out_on_its_way_to_the_person(tmp_path: Path) -> None:
+    with bench(tmp_path, call("run_terminal_cmd", command="yes | head -c 100000000"), says("Done.")) as it:
+        before = resident()
+        events = turn_events(it, full_auto=True)
+        assert resident() - before < 60_000_000
+    assert max(len(event.text) for event in events if isinstance(event, ToolOutput)) <= 1 << 14
 
 
 def test_background_commands_of_a_run_are_gone_after_it(tmp_path: Path) -> None:

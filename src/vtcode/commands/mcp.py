@@ -66,10 +66,10 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
 class _Parser(argparse.ArgumentParser):
     """Keeps what follows `--` as `server`: argparse itself would take options in between for the end of it."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        words: list[str] = list(args or ())
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
+        words: list[str] = list(given[0] if given else named.pop("args", None) or ())
         end = words.index("--") if "--" in words else len(words)
-        known, unknown = super().parse_known_args(words[:end], namespace)
+        known, unknown = super().parse_known_args(words[:end], *given[1:], **named)
         known.server = words[end + 1 :]
         return known, unknown
 
@@ -102,7 +102,8 @@ async def _add(invocation: Invocation) -> int:
     options = invocation.options
     entry = _entry(options)
     path = user_file(invocation.environ)
-    values = {name: value for name, value in msgspec.to_builtins(entry).items() if value != _DEFAULTS[name]}
+    written = _members(entry)
+    values = {name: value for name, value in written.items() if value != _members(McpServer())[name]}
     changed = with_table(_text(path), ("mcp", "servers", options.name), values)
     replace_text(path, changed)
     print(f"Added {options.name} to {path}.", file=sys.stderr)
@@ -218,7 +219,8 @@ def _approvals(invocation: Invocation) -> Approvals:
     return Approvals(state_folder(invocation.environ) / "mcp.json")
 
 
-_DEFAULTS = msgspec.to_builtins(McpServer())
+def _members(entry: McpServer) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(entry))
 
 
 def _entry(options: argparse.Namespace) -> McpServer:

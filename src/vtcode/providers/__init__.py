@@ -88,6 +88,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
+    """False asks for a reply without calls; the tools stay in the prompt, which would be another without them."""
     schema: JsonObject | None = None
     """The reply must be JSON that this accepts."""
     temperature: float | None = None

@@ -20,6 +20,7 @@ class ChatDialect:
     droppable: Mapping[str, tuple[str, ...]] = {
         "reasoning_effort": ("reasoning_effort", "reasoning effort"),
         "parallel_tool_calls": ("parallel_tool_calls",),
+        "tool_choice": ("tool_choice",),
         "stream_options": ("stream_options", "include_usage"),
         "return_progress": ("return_progress",),
         "max_tokens": ("max_completion_tokens",),
@@ -38,6 +39,8 @@ class ChatDialect:
             body["reasoning_effort"] = request.reasoning_effort
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
+            if not request.may_call:
+                body["tool_choice"] = "none"
             if request.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         body["messages"] = [

@@ -20,6 +20,7 @@ class ResponsesDialect:
     droppable: Mapping[str, tuple[str, ...]] = {
         "reasoning": ("reasoning", "reasoning.effort", "reasoning effort"),
         "parallel_tool_calls": ("parallel_tool_calls",),
+        "tool_choice": ("tool_choice",),
     }
 
     def body(self, request: Request) -> JsonObject:
@@ -30,6 +31,8 @@ class ResponsesDialect:
             body["reasoning"] = {"effort": request.reasoning_effort}
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
+            if not request.may_call:
+                body["tool_choice"] = "none"
             if request.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         body["instructions"] = request.system

@@ -29,6 +29,8 @@ class Launch(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
     """The whole environment. The launcher of the box gets no more than the command: what it knows can be read
     from inside, in `/proc/1/environ`."""
+    is_boxed: bool = False
+    """Whether nothing that it starts can outlive it."""
 
 
 def detect(environ: Mapping[str, str]) -> Level:
@@ -59,7 +61,7 @@ def launch(
         case Level.BUBBLEWRAP:
             boxed_home = bubblewrap.boxed_home(home, workspace)
             argv = bubblewrap.box(_shell(command), workspace, home, environ, network=network)
-            return Launch(argv, command_environment(environ, workspace, boxed_home))
+            return Launch(argv, command_environment(environ, workspace, boxed_home), is_boxed=True)
         case Level.NONE:
             return Launch(_shell(command), command_environment(environ, workspace, home))
         case _:

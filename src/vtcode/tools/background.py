@@ -38,7 +38,14 @@ class Job:
     async def run(self, launch: Launch, root: Path, seconds: float) -> None:
         """Run to the end, and keep how it ended."""
         try:
-            code = await run_process(launch.argv, env=launch.env, cwd=root, seconds=seconds, on_output=self._feed)
+            code = await run_process(
+                launch.argv,
+                env=launch.env,
+                cwd=root,
+                seconds=seconds,
+                on_output=self._feed,
+                sweeps=not launch.is_boxed,
+            )
         except TimeoutError:
             self.state, self.ok = f"timed out after {seconds:.0f} s and was stopped", False
         except (OSError, ValueError) as error:

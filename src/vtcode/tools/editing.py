@@ -1,6 +1,7 @@
 """One passage of a text replaced: word for word, else with blanks that differ, and never by guess."""
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 from vtcode.tools.matching import find_loosely, fit, nearest, unnumbered
@@ -9,7 +10,6 @@ from vtcode.workspace import WorkspaceError
 
 _SHOWN_MATCHES: Final = 10
 _QUOTED: Final = 120
-_NEWLINE: Final = r"(?:\r\n|(?<!\r)\n)"
 
 
 class EditRefused(WorkspaceError):
@@ -101,14 +101,17 @@ def unix(text: str) -> str:
 
 
 def _places(text: str, wanted: str) -> list[tuple[int, int]]:
-    r"""Find where `wanted` stands, overlaps included; each \n of it matches the file's \n or \r\n."""
-    pattern = re.compile(_NEWLINE.join(re.escape(line) for line in wanted.split("\n")))
-    places: list[tuple[int, int]] = []
+    r"""Find where `wanted` stands, overlaps included; each \n of it matches the text's \n or \r\n."""
+    plain = unix(text)
+    starts: list[int] = []
     at = 0
-    while len(places) <= _SHOWN_MATCHES and (match := pattern.search(text, at)):
-        places.append(match.span())
-        at = match.start() + 1
-    return places
+    while len(starts) <= _SHOWN_MATCHES and (at := plain.find(wanted, at)) >= 0:
+        starts.append(at)
+        at += 1
+    # Each carriage return that was left out lies before all that comes after it.
+    returns = [match.start() - index for index, match in enumerate(re.finditer("\r\n", text))]
+    ends = ((start, start + len(wanted)) for start in starts)
+    return [(start + bisect_left(returns, start), end + bisect_left(returns, end)) for start, end in ends]
 
 
 def _ambiguous(shown: str, numbers: list[int], aside: str = "") -> str:

@@ -144,8 +144,8 @@ def reason_to_ask(path: str, context: ToolContext, *, writes: bool) -> str | Non
 
 
 def failed(sentence: str) -> Outcome:
-    """Return an outcome that tells model and person the same."""
-    return Outcome(False, sentence, sentence)
+    """Return an outcome that tells model and person the same, the person the first line of it."""
+    return Outcome(False, sentence, sentence.partition("\n")[0])
 
 
 # Reading ------------------------------------------------------------------------------------------------

@@ -26,16 +26,21 @@ def find_loosely(lines: Sequence[str], wanted: Sequence[str], most: int) -> list
     sought = [loose(line) for line in wanted]
     if not any(sought) or len(sought) > _MOST_LINES:
         return []
-    # The longest is the rarest, most often, and the rest is compared only where it stands.
-    key = max(range(len(sought)), key=lambda index: len(sought[index]))
-    candidates = (at - key for at, line in enumerate(lines) if loose(line) == sought[key])
+    return find_run([loose(line) for line in lines], sought, most)
+
+
+def find_run(lines: Sequence[str], wanted: Sequence[str], most: int) -> list[int]:
+    """Find where these lines follow each other, overlaps included; up to `most` places, as indexes.
+
+    Searched as one text, since that takes no longer when everything is nearly the same.
+    """
+    text, sought = "\n".join(["", *lines, ""]), "\n".join(["", *wanted, ""])
     places: list[int] = []
-    for start in candidates:
-        end = start + len(sought)
-        if start >= 0 and end <= len(lines) and [loose(line) for line in lines[start:end]] == sought:
-            places.append(start)
-            if len(places) == most:
-                break
+    at = line = 0
+    while len(places) < most and (found := text.find(sought, at)) >= 0:
+        line += text.count("\n", at, found)
+        places.append(line)
+        at, line = found + 1, line + 1
     return places
 
 

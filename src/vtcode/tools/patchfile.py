@@ -179,8 +179,8 @@ def _names_files(lines: list[str], at: int) -> bool:
 
     A line "-- x" that goes and one "++ y" that comes look the same, but are hardly ever followed by a hunk.
     """
-    pair = [*lines[at : at + 3], "@@"]
-    return pair[0].startswith("--- ") and pair[1].startswith("+++ ") and pair[2].startswith("@@")
+    begins = zip(lines[at : at + 3], ("--- ", "+++ ", "@@"), strict=False)
+    return at + 2 < len(lines) and all(line.startswith(begin) for line, begin in begins)
 
 
 def _read_head(head: _Head, line: str) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from vtcode.tools.matching import find_loosely, fit, loose, nearest
+from vtcode.tools.matching import find_loosely, find_run, fit, loose, nearest
 from vtcode.tools.patchfile import Hunk
 from vtcode.tools.textfile import TextFile
 
-_MOST_PLACES: Final = 11
+_MOST_PLACES: Final = 1_000
 _SHOWN_PLACES: Final = 10
 _QUOTED: Final = 80
 
@@ -81,17 +81,21 @@ def _place(hunk: Hunk, lines: list[str], at: int, name: str) -> tuple[int, bool]
     """Return where the old lines of a hunk begin, and whether they are there word for word."""
     if not hunk.old:
         return _insertion(hunk, lines, name), True
-    exact = _find(lines, hunk.old)
-    places = exact or find_loosely(lines, hunk.old, len(lines))
+    bare, old = ([line.removesuffix("\r") for line in some] for some in (lines, hunk.old))
+    hinted = (hunk.line or 0) - 1
+    if hinted >= 0 and bare[hinted : hinted + len(old)] == old:
+        return hinted, True
+    exact = find_run(bare, old, _MOST_PLACES)
+    places = exact or find_loosely(lines, old, _MOST_PLACES)
     if hunk.is_at_end:
-        places = [place for place in places if place + len(hunk.old) == len(lines)]
+        places = [place for place in places if place + len(old) == len(lines)]
     if not places:
-        near = nearest([line.removesuffix("\r") for line in lines], hunk.old)
+        near = nearest(bare, old)
         raise Misplaced(
             f"{name} was not found: {_quoted(hunk)}.{near or ' '}Read the file and copy its lines exactly."
         )
-    if hunk.line is not None and hunk.line - 1 in places:
-        return hunk.line - 1, bool(exact)
+    if hinted in places:
+        return hinted, bool(exact)
     if len(places) > 1 and hunk.scopes:
         places = _in_scope(hunk, lines, places, name)
     if len(places) > 1:
@@ -102,12 +106,6 @@ def _place(hunk: Hunk, lines: list[str], at: int, name: str) -> tuple[int, bool]
             'Add lines around it, or a line "@@ " with the function or class that it is in.'
         )
     return places[0], bool(exact)
-
-
-def _find(lines: list[str], wanted: list[str]) -> list[int]:
-    bare, wanted = ([line.removesuffix("\r") for line in some] for some in (lines, wanted))
-    first, count = wanted[0], len(wanted)
-    return [at for at, line in enumerate(bare) if line == first and bare[at : at + count] == wanted]
 
 
 def _in_scope(hunk: Hunk, lines: list[str], places: list[int], name: str) -> list[int]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ _TERM_SECONDS: Final = 2.0
 """How long a process may take to end after it was asked to."""
 _DRAIN_SECONDS: Final = 1.0
 """How long to read on after the process ended, for what others still hold the pipe open."""
+
+_MARK: Final = "VTCODE_COMMAND"
+_SWEEPS: Final = 10
 
 Consume = Callable[[bytes], None]
 
@@ -29,11 +33,16 @@ async def run_process(
     seconds: float,
     on_output: Consume,
     on_errors: Consume | None = None,
+    sweeps: bool = False,
 ) -> int:
     """Run a process to its end and return its exit code (negative: the signal that ended it).
 
     Its input is empty, and its process group is killed on every way out, cancellation included. Without
     `on_errors` both outputs come to `on_output` in the order of writing.
+
+    Args:
+        sweeps: also end what left the process group (`setsid`), where there is a /proc to find it in. In a box there
+            is no need.
 
     Raises:
         TimeoutError: after `seconds`.
@@ -41,6 +50,7 @@ async def run_process(
         OSError: when it could not be started.
         ValueError: when an argument cannot be passed to a process, such as one with a NUL.
     """
+    mark = secrets.token_hex(16)
     async with contextlib.AsyncExitStack() as stack:
         output, output_end = await stack.enter_async_context(_pipe())
         errors, errors_end = (output, output_end)
@@ -52,7 +62,7 @@ async def run_process(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output_end,
                 stderr=errors_end,
-                env=env,
+                env={**env, _MARK: mark} if sweeps else env,
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -69,7 +79,11 @@ async def run_process(
                 await _ended(process, reading)
         finally:
             reading.cancel()
-            await end_group(process)
+            try:
+                await end_group(process)
+            finally:
+                if sweeps:
+                    _sweep(mark)
         return await process.wait()
 
 
@@ -98,6 +112,34 @@ async def end_group(process: asyncio.subprocess.Process) -> None:
     finally:
         _signal_group(process, signal.SIGKILL)
     await _wait_briefly(process)
+
+
+def _sweep(mark: str) -> None:
+    """Kill whatever was started with this mark in its environment, and what that started meanwhile."""
+    written = f"{_MARK}={mark}".encode()
+    for _ in range(_SWEEPS):
+        found = [pid for pid in _processes() if written in _environment(pid)]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        # It ended, or is another user's.
+        return b""
 
 
 async def _wait_briefly(process: asyncio.subprocess.Process) -> None:

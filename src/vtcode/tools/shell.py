@@ -106,7 +106,14 @@ async def _finish(started: Launch, args: RunArguments, context: ToolContext) -> 
     output = Captured(context.output_limit, context.spool, context.on_output)
     root = context.workspace.root
     try:
-        code = await run_process(started.argv, env=started.env, cwd=root, seconds=seconds, on_output=output.feed)
+        code = await run_process(
+            started.argv,
+            env=started.env,
+            cwd=root,
+            seconds=seconds,
+            on_output=output.feed,
+            sweeps=not started.is_boxed,
+        )
     except TimeoutError:
         head = f"timed out after {seconds} s and was stopped"
         return Outcome(False, output.under(head), head)
