@@ -129,7 +129,8 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        # Options of its own: the defaults below would else stand in each command's, over what was typed before it.
+        parents=[_common()],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)
