@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -15,16 +15,19 @@ from vtcode.events import TurnFinished
 from vtcode.headless import Exit, summary, warn
 from vtcode.loop import Agent
 from vtcode.providers import ProviderError
+from vtcode.sessions.session import Session
 from vtcode.settings import Settings
 from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
 
-HELP = "Type a task, or /help, /new (forget the conversation), /exit. Ctrl-C interrupts a turn, Ctrl-D ends."
+HELP = "Type a task, or /help, /new (begin another conversation), /exit. Ctrl-C interrupts a turn, Ctrl-D ends."
 
 
 async def converse(
     settings: Settings,
     workspace: Workspace,
+    session: Session,
+    another: Callable[[], Session],
     state: Path,
     *,
     full_auto: bool,
@@ -33,6 +36,8 @@ async def converse(
     """Talk until the user ends it; return the exit status.
 
     Args:
+        session: keeps the conversation; it is closed in the end.
+        another: begins a new one.
         state: the folder for the history of what was typed.
     """
     console = Console()
@@ -46,18 +51,23 @@ async def converse(
             with_tools=True,
             full_auto=full_auto,
             embedded=embedded,
+            session=session,
         ) as running:
             console.say(running.summary)
             console.say(HELP)
-            await _turns(running, console, state)
+            await _turns(running, session, another, console, state)
     except ProviderError as error:
         console.fail(str(error))
         return Exit.FAILED
+    finally:
+        session.close()
     return Exit.DONE
 
 
-async def _turns(running: Running, console: Console, state: Path) -> None:
-    conversation = Conversation(notes=running.notes)
+async def _turns(
+    running: Running, session: Session, another: Callable[[], Session], console: Console, state: Path
+) -> None:
+    conversation = _begun(running, session, console)
     async for line in _lines_while(_warm_up(running, conversation), state):
         match line:
             case "":
@@ -65,7 +75,10 @@ async def _turns(running: Running, console: Console, state: Path) -> None:
             case "/exit" | "/quit":
                 return
             case "/new":
-                conversation = Conversation(notes=running.notes)
+                session.close()
+                session = another()
+                running = running.within(session)
+                conversation = _begun(running, session, console)
                 console.say("A new conversation.")
             case "/help":
                 console.say(HELP)
@@ -90,6 +103,14 @@ async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncI
     finally:
         working.cancel()
         await asyncio.wait({working})
+
+
+def _begun(running: Running, session: Session, console: Console) -> Conversation:
+    if session.pinned is not None:
+        console.say(f"Session {session.id}, from the end of its last turn.")
+    for sentence in session.take_said():
+        console.say(sentence)
+    return Conversation(session.facts, session, running.notes, session.turns_before)
 
 
 async def _lines(state: Path) -> AsyncIterator[str]:

@@ -109,14 +109,14 @@ class Agent:
         try:
             yield started
             if problem:
-                yield events.Notice(problem)
+                yield _told(conversation, problem)
             async with contextlib.aclosing(self._steps(conversation, tally)) as steps:
                 async for event in steps:
                     problem = conversation.hear(event)
                     tally.hear(event)
                     yield event
                     if problem:
-                        yield events.Notice(problem)
+                        yield _told(conversation, problem)
         except ProviderError as error:
             tally.finish, tally.error = Finish.FAILED, str(error)
         finally:
@@ -351,6 +351,13 @@ class _Feed:
             self._news.set()
         text, self._text = self._text, ""
         return text or (None if self._is_ended else "")
+
+
+def _told(conversation: Conversation, problem: str) -> events.Notice:
+    """Have a problem of the recorder's known by whoever else listens; it says each once."""
+    notice = events.Notice(problem)
+    conversation.hear(notice)
+    return notice
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

@@ -204,7 +204,7 @@ class HttpProvider:
             if rest:
                 yield TextDelta(rest)
         if message.finish is Finish.STOP and not message.text.strip():
-            yield Note("The model ended its reply without an answer. Ask again in other words, or try another model.")
+            yield Note("The model ended its reply without an answer.")
         yield Completed(message)
 
     async def _data(self, dialect: Dialect, request: Request) -> AsyncGenerator[str]:
