@@ -15,6 +15,7 @@ from tests.agent.support import Reply, call, says
 from tests.conftest import MODEL
 from tests.support.faults import fault_server, models
 from tests.support.processes import RunningServer, clean_environment, run
+from vtcode import events
 from vtcode.conversation import Conversation
 from vtcode.settings import Settings
 from vtcode.startup import start
@@ -28,6 +29,9 @@ STEPS: list[Reply] = [
 ]
 
 
+COMPACT_STEPS = [*STEPS[:2], call("list_files", path="."), *STEPS[3:]]
+
+
 def prefix(body: Body) -> str:
     """Lay a request out as chat templates do."""
     return json.dumps([body.get("tools"), *body["messages"]])[:-1]
@@ -35,17 +39,23 @@ def prefix(body: Body) -> str:
 
 @pytest.mark.parametrize("profile", ["full", "compact"])
 def test_each_request_begins_with_the_bytes_of_the_one_before(home: Path, profile: str) -> None:
-    replies = STEPS if profile == "full" else [_as_json(reply) for reply in STEPS]
-    with recording(home, *replies) as it:
+    replies = STEPS if profile == "full" else [_as_json(reply) for reply in COMPACT_STEPS]
+    with recording(home, *replies, *replies) as it:
         (it.workspace / "a.txt").write_text("pear\n")
         (it.workspace / "AGENTS.md").write_text("Use tabs.\n")
-        config = home / "p.toml"
-        config.write_text(f'[agent]\nprofile = "{profile}"\n')
-        for _ in range(2):
-            ended = run(["vtcode", "exec", "--full-auto", "go"], it.environment, cwd=it.workspace)
-            assert ended.returncode == 0, ended.stderr
+
+        async def run_once() -> None:
+            settings = Settings(base_url=it.server.url, base_url_is_set=True, profile=profile)
+            async with start(settings, Workspace(it.workspace), Nobody(), print, with_tools=True) as running:
+                conversation = Conversation(notes=running.notes)
+                told = [event async for event in running.agent.run_turn(conversation, "go")]
+            assert isinstance(told[-1], events.TurnFinished) and told[-1].text == "Read."
+
+        asyncio.run(run_once())
+        asyncio.run(run_once())
         bodies = it.bodies
-    first, second = bodies[:4], bodies[4:]
+    assert len(bodies) == 2 * len(replies)
+    first, second = bodies[: len(replies)], bodies[len(replies) :]
     for earlier, later in itertools.pairwise(first):
         assert prefix(later).startswith(prefix(earlier))
     assert prefix(first[0]) == prefix(second[0]), "a second run begins with the very same bytes"
