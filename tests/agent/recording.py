@@ -59,7 +59,7 @@ def recording(home: Path, *replies: Reply | bytes, **card: object) -> Iterator[R
         yield Recording(server, home, workspace, environment)
 
 
-def stream(reply: Reply, count: int = 1, prompt: int = 0) -> bytes:
+def stream(reply: Reply, count: int = 1, prompt: int = 0, cached: int = 0) -> bytes:
     """Write a reply as a stream of chunks."""
     calls: Any = reply.get("calls", [])
     tools = [
@@ -74,7 +74,14 @@ def stream(reply: Reply, count: int = 1, prompt: int = 0) -> bytes:
     chunks: list[object] = [
         {"choices": [{"delta": delta}]},
         {"choices": [{"delta": {}, "finish_reason": "tool_calls" if tools else "stop"}]},
-        {"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": 9}},
+        {
+            "choices": [],
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": 9,
+                "prompt_tokens_details": {"cached_tokens": cached},
+            },
+        },
     ]
     lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     return STREAM_HEAD + f"{lines}data: [DONE]\n\n".encode()
