@@ -20,9 +20,9 @@ from vtcode.output import UsageError
 COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
+    "models": ("models", "list the models, show one, or try one"),
     "sessions": ("sessions", "list, show, export or delete what was talked about"),
     "rewind": ("rewind", "go back to an earlier turn: files, conversation, or both"),
-    "models": ("models", "list the models, show one, or try one"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
     "doctor": ("doctor", "look at everything that a run needs"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
@@ -132,7 +132,8 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        # Options of its own: the defaults below would else stand in each command's, over what was typed before it.
+        parents=[_common()],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)

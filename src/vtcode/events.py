@@ -4,8 +4,8 @@ A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exa
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
 always exactly one `ToolFinished`. `Reminded` stands between steps, and so does `Compacted`, or in a step whose
-request did not fit. `Rewound` stands between turns only. Notices, retries and waits may stand anywhere inside the
-turn. Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
+request did not fit. Notices, retries and waits may stand anywhere inside the turn, and `Rewound` between turns only.
+Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -223,10 +223,10 @@ def check_order(events: Iterable[Event]) -> None:
                 unanswered.pop(0)
             case Reminded():
                 _require(state in {"turn", "calls"} and not unanswered, event)
-            case Rewound():
-                _require(False, event)
             case Compacted():
                 _require(not unanswered, event)
+            case Rewound():
+                _require(False, event)
             case RunStarted() | Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():

@@ -35,6 +35,7 @@ from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
 
 EMPTY = "Your reply was empty. Go on, or say what you found."
+STILL_EMPTY = "The model gave no answer, also when asked again. Ask in other words, or try another model."
 OUT_OF_STEPS = (
     "You have used up your steps. Do not call tools any more: say now what you found, what you did and what is left."
 )
@@ -175,6 +176,9 @@ class Agent:
                 has_been_empty = True
                 yield events.Reminded(EMPTY)
                 continue
+            if is_empty and has_been_empty:
+                tally.finish, tally.error = Finish.FAILED, STILL_EMPTY
+                return
             if not message.calls or self._profile.is_last(step):
                 tally.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
                 return

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,9 +53,11 @@ class Running(msgspec.Struct, frozen=True):
     context_length: int | None
     """Tokens that a request may use, where the server tells."""
     notes: str
-    """What the conversation is told of the project."""
+    """What the project says of itself, as it stands in the prompt of this session."""
     warms_up: bool
     """Whether the server may be sent the fixed part of the prompt ahead."""
+    list_models: Callable[[], Awaitable[list[ModelInfo]]]
+    """Asks the server which models it has now. Raises a ProviderError."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -131,7 +133,7 @@ async def start(
             budget=Budget(context, settings.context.compact_at, settings.max_tokens),
             keep_turns=settings.context.keep_recent_turns,
         )
-        calls = ToolContext(
+        tool_context = ToolContext(
             workspace=workspace,
             output_limit=_output_limit(settings, profile, context),
             level=level,
@@ -152,44 +154,15 @@ async def start(
                 provider,
                 profile,
                 tools,
-                session_context(calls, session),
+                session_context(tool_context, session),
                 approver,
                 turns,
                 lambda: workspace_files(workspace),
             )
-            said = session.pin(setup) if session is not None else setup.notes
-            return Running(agent, model, provider.address, level, context, said, warms_up, within)
+            pinned = session.pin(setup) if session else setup.notes
+            return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
 
         yield within(session)
-
-
-def session_context(context: ToolContext, session: Session | None) -> ToolContext:
-    """Have calls work in a session, which keeps what files were before, and whole outputs."""
-    if session is None:
-        return context
-    return msgspec.structs.replace(context, spool=session.spool, changes=session.changes)
-
-
-def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo]) -> Settings:
-    """Go on with the model and the profile that a session had, so that the server's cache still matches.
-
-    A model that was asked for comes first, and one that the server does not have any more is made up for.
-    """
-    header = session.pinned if session is not None else None
-    if header is None or not header.model or header.provider != settings.provider:
-        return settings
-    asked = settings.sources.get("agent.default_model", "").endswith("--model")
-    if (asked and settings.default_model != header.model) or (known and named(header.model, known) is None):
-        return settings
-    profile = header.profile if settings.profile == "auto" else settings.profile
-    return msgspec.structs.replace(settings, default_model=header.model, profile=profile)
-
-
-def _prefix_digest(profile: Profile, base: Request) -> str:
-    """Name what stands before the conversation in each request."""
-    request = profile.request(base, Situation(messages=(), step=1))
-    fixed = (request.system, request.messages, request.tools)
-    return hashlib.sha256(msgspec.json.encode(fixed)).hexdigest()
 
 
 def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
@@ -222,6 +195,35 @@ def is_local(address: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return host == "localhost" or host.endswith((".local", ".lan", ".internal", ".localhost"))
+
+
+def session_context(context: ToolContext, session: Session | None) -> ToolContext:
+    """Have calls work in a session: earlier contents of files and whole outputs are kept in it."""
+    if session is None:
+        return context
+    return msgspec.structs.replace(context, spool=session.spool, changes=session.changes)
+
+
+def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo]) -> Settings:
+    """Go on with the model and the profile that a session had, so that the server's cache still matches.
+
+    A model that was asked for comes first, and one that the server does not have any more is made up for.
+    """
+    header = session.pinned if session else None
+    if header is None or not header.model or header.provider != settings.provider:
+        return settings
+    asked = settings.sources.get("agent.default_model", "").endswith("--model")
+    if (asked and settings.default_model != header.model) or (known and named(header.model, known) is None):
+        return settings
+    profile = header.profile if settings.profile == "auto" else settings.profile
+    return msgspec.structs.replace(settings, default_model=header.model, profile=profile)
+
+
+def _prefix_digest(profile: Profile, base: Request) -> str:
+    """Name what stands before the conversation in each request."""
+    request = profile.request(base, Situation(messages=(), step=1))
+    fixed = (request.system, request.messages, request.tools)
+    return hashlib.sha256(msgspec.json.encode(fixed)).hexdigest()
 
 
 def _server_tools(
