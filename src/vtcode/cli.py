@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vtcode import __version__
-from vtcode.commands.arguments import Invocation
+from vtcode.commands.arguments import Invocation, add_session
 from vtcode.config import ConfigError
 from vtcode.output import UsageError
 
@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
     "models": ("models", "list the models, show one, or try one"),
+    "sessions": ("sessions", "list, show, export or delete what was talked about"),
+    "rewind": ("rewind", "go back to an earlier turn: files, conversation, or both"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
     "doctor": ("doctor", "look at everything that a run needs"),
     "init": ("init", "write a commented vtcode.toml and a draft of AGENTS.md"),
@@ -36,6 +38,7 @@ EPILOG = """examples:
   vtcode                                              talk to the agent in this folder
   vtcode exec "What is the project name in pyproject.toml?"
   vtcode exec --full-auto "Run the tests and tell me what fails"
+  vtcode --continue                                   go on with this folder's last session
   git diff | vtcode ask "Review this diff:" -
   vtcode --provider lmstudio --model lmstudio-community/qwen2.5-7b-instruct
 
@@ -132,11 +135,14 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Options of its own: the defaults below would else stand in each command's, over what was typed before it.
         parents=[_common("assigned_first")],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)
     parser.set_defaults(embedded=False, provider=None, model=None, config=None)
+    parser.set_defaults(go_on=False, resume=None, fork=False)
+    add_session(parser, may_choose=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, parents=[common])

@@ -49,6 +49,7 @@ class CompactProfile:
     has the model follow the words alone.
     """
 
+    name = "compact"
     output_limit = 4_000
     needs_files = True
     takes_notes = True

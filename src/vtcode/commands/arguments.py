@@ -60,6 +60,36 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_session(parser: argparse.ArgumentParser, *, may_choose: bool) -> None:
+    """Add what names the session to go on with.
+
+    Args:
+        parser: of a command whose session is kept.
+        may_choose: whether `--resume` alone asks which; not where a task follows it.
+    """
+    parser.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="go on with this folder's last session",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="ID",
+        nargs="?" if may_choose else None,
+        const="" if may_choose else None,
+        default=argparse.SUPPRESS,
+        help="go on with a session, by the beginning of its id" + ("; without one, choose" if may_choose else ""),
+    )
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="leave that session as it is, and go on with a copy",
+    )
+
+
 def positive(text: str) -> int:
     """Parse a whole number above 0."""
     if text.isdecimal() and len(text) < 19 and int(text) > 0:
