@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.agent.sessions import folders, log_events, logged, unanswered, vtcode
-from tests.agent.support import Bench, Reply, bench, call, says
+from tests.agent.support import Bench, bench, call, says
 from tests.agent.test_interactive import terminal
 from tests.conftest import MODEL
 from tests.support.processes import BIN, RunningServer, clean_environment, run
