@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.agent.sessions import folders, log_events, logged, unanswered, vtcode
-from tests.agent.support import Bench, Reply, bench, call, says
+from tests.agent.support import Bench, bench, call, says
 from tests.agent.test_interactive import terminal
 from tests.conftest import MODEL
 from tests.support.processes import BIN, RunningServer, clean_environment, run
@@ -32,7 +32,7 @@ def messages(body: bytes) -> list[Any]:
 def test_a_resumed_session_begins_with_the_very_bytes_of_its_last_request(home: Path) -> None:
     replies = (
         READ,
-        {"text": "It says pear.", "reasoning": "So it is."},
+        says("It says pear.") | {"reasoning": "So it is."},
         call("grep_file", pattern="pear"),
         says("One."),
     )
