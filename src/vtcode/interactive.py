@@ -153,7 +153,7 @@ async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncI
 
 
 def _begun(running: Running, session: Session, console: Console) -> Conversation:
-    if session.pinned is not None:
+    if session.is_resumed:
         console.say(f"Session {session.id}, from the end of its last turn.")
     for sentence in session.take_said():
         console.say(sentence)

@@ -51,7 +51,7 @@ class Work:
         self.session = self.sessions.resume(self.sessions.newest(self.workspace), self.workspace)
         return self.session
 
-    def steps(self, turn: int, *, force: bool = False):
+    def steps(self, turn: int, *, force: bool = False) -> list[Step]:
         _, history = self.sessions.newest(self.workspace).read()
         steps = plan(history, turn, self.session.folder, self.workspace)
         return forced(steps) if force else steps

@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,6 +216,24 @@ def test_a_log_of_a_newer_version_is_left_alone_and_gone_on_with_in_a_copy(
     assert any("newer" in sentence for sentence in session.take_said())
     session.close()
     assert log.read_bytes() == newer
+
+
+def test_a_model_chosen_within_a_session_is_the_one_that_it_goes_on_with(sessions: Sessions, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    setup = Setup(model="small", provider="lmstudio", profile="guided", notes="Be short.")
+    session = sessions.new(workspace)
+    assert session.pinned is None and session.pin(setup) == "Be short."
+    session.record(events.TurnStarted("go"))
+    larger = msgspec.structs.replace(setup, model="large", profile="full", notes="Other notes.")
+    assert session.pin(larger) == "Be short.", "the prompt keeps its notes"
+    session.close()
+    again = sessions.resume(sessions.newest(workspace), workspace)
+    assert again.pinned is not None and (again.pinned.model, again.pinned.profile) == ("large", "full")
+    again.take_said()
+    assert again.pin(setup) == "Be short." and any("large" in sentence for sentence in again.take_said())
+    assert again.pinned is None, "from now on the user's choice holds"
+    assert again.pin(larger) == "Be short." and again.take_said() == []
+    again.close()
 
 
 def test_what_was_taken_back_does_not_count_and_stays_in_the_log(sessions: Sessions, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def messages(body: bytes) -> list[Any]:
 def test_a_resumed_session_begins_with_the_very_bytes_of_its_last_request(home: Path) -> None:
     replies = (
         READ,
-        {"text": "It says pear.", "reasoning": "So it is."},
+        says("It says pear.") | {"reasoning": "So it is."},
         call("grep_file", pattern="pear"),
         says("One."),
     )

@@ -68,7 +68,8 @@ class Session:
         self.turns_before = history.turns_before if history else 0
         self._workspace = workspace
         self._header = header
-        self._is_resumed = log is not None
+        self.is_resumed = log is not None
+        self._is_pinned = False
         self._log = log
         self._is_lost = False
         self._secret = secret
@@ -85,15 +86,20 @@ class Session:
 
     @property
     def pinned(self) -> Header | None:
-        """What a session that goes on worked with; None for a new one."""
-        return self._header if self._is_resumed else None
+        """What a session that goes on worked with, until it is pinned to something; None for a new one."""
+        return self._header if self.is_resumed and not self._is_pinned else None
 
     def pin(self, setup: Setup) -> str:
-        """Tell what the conversation is held with; return the notes that stand in its prompt."""
-        old, notes = self._header, setup.notes
-        if self._is_resumed:
-            notes = old.notes
+        """Tell what the conversation is held with, at its begin and when the user chooses another model.
+
+        Returns:
+            The notes that stand in its prompt: those that it began with.
+        """
+        old = self._header
+        if self.pinned is not None:
             self.say(*_differences(old, setup))
+        notes = old.notes if self.is_resumed or self._is_pinned else setup.notes
+        self._is_pinned = True
         new = msgspec.structs.replace(
             old,
             program=__version__,

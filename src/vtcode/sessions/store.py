@@ -184,7 +184,7 @@ class Sessions:
             raise SessionError(f"The session {found.id} could not be deleted: {error.strerror}.") from error
 
     def clean(self) -> None:
-        """Remove what copies and deletions left that were ended half-way, and folders of sessions that never began."""
+        """Remove what copies and deletions that were cut off left, and folders of sessions that never began."""
         known = {session.id for session in self.found()}
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
