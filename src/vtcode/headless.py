@@ -103,6 +103,8 @@ async def _work(settings: Settings, workspace: Workspace, options: RunOptions, c
         console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
         if session is not None:
             session.begin()
+            if session.pinned is not None:
+                console.say(f"Session {session.id}, from the end of its last turn.")
         lines = JsonLines() if options.as_json else None
         if lines is not None:
             sandbox = str(running.sandbox) if options.with_tools else ""

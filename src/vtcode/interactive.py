@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
+import msgspec
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
@@ -14,13 +15,17 @@ from vtcode.conversation import Conversation
 from vtcode.events import TurnFinished
 from vtcode.headless import Exit, summary, warn
 from vtcode.loop import Agent
+from vtcode.picker import choices, pick
 from vtcode.providers import ProviderError
 from vtcode.sessions.session import Session
 from vtcode.settings import Settings
 from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
 
-HELP = "Type a task, or /help, /new (begin another conversation), /exit. Ctrl-C interrupts a turn, Ctrl-D ends."
+HELP = (
+    "Type a task, or /model (choose another), /new (begin another conversation), /help, /exit. Ctrl-C interrupts a "
+    "turn, Ctrl-D ends."
+)
 
 
 async def converse(
@@ -42,48 +47,90 @@ async def converse(
     """
     console = Console()
     warn(console, settings, full_auto=full_auto)
+    talk = _Talk(session, another, console, state)
+    wanted: str | None = settings.default_model
+    working: str | None = None
     try:
-        async with start(
-            settings,
-            workspace,
-            AskingApprover(console),
-            console.say,
-            with_tools=True,
-            full_auto=full_auto,
-            embedded=embedded,
-            session=session,
-        ) as running:
-            console.say(running.summary)
-            console.say(HELP)
-            await _turns(running, session, another, console, state)
-    except ProviderError as error:
-        console.fail(str(error))
-        return Exit.FAILED
+        while True:
+            try:
+                async with start(
+                    msgspec.structs.replace(settings, default_model=wanted),
+                    workspace,
+                    AskingApprover(console),
+                    console.say,
+                    with_tools=True,
+                    full_auto=full_auto,
+                    embedded=embedded,
+                    session=talk.session,
+                ) as running:
+                    working = running.model
+                    chosen = await talk.go_on(running, settings.provider)
+            except ProviderError as error:
+                console.fail(str(error))
+                if working is None or wanted == working:
+                    return Exit.FAILED
+                # One that was chosen and does not work is no reason to lose the conversation.
+                wanted = working
+                continue
+            if chosen is None:
+                return Exit.DONE
+            wanted = chosen
     finally:
-        session.close()
-    return Exit.DONE
+        talk.session.close()
 
 
-async def _turns(
-    running: Running, session: Session, another: Callable[[], Session], console: Console, state: Path
-) -> None:
-    conversation = _begun(running, session, console)
-    async for line in _lines_while(_warm_up(running, conversation), state):
-        match line:
-            case "":
-                pass
-            case "/exit" | "/quit":
-                return
-            case "/new":
-                session.close()
-                session = another()
-                running = running.within(session)
-                conversation = _begun(running, session, console)
-                console.say("A new conversation.")
-            case "/help":
-                console.say(HELP)
-            case _:
-                await _turn(running.agent, conversation, line, console)
+class _Talk:
+    """What is talked about, whichever model answers."""
+
+    def __init__(self, session: Session, another: Callable[[], Session], console: Console, state: Path) -> None:
+        self.session = session
+        self._another = another
+        self._console = console
+        self._state = state
+        self._conversation: Conversation | None = None
+
+    async def go_on(self, running: Running, provider: str) -> str | None:
+        """Take turns with one model; return the id of another that the user wants, or None at the end."""
+        self._console.say(running.summary)
+        if self._conversation is None:
+            self._console.say(HELP)
+            self._conversation = _begun(running, self.session, self._console)
+        async for line in _lines_while(_warm_up(running, self._conversation), self._state):
+            match line:
+                case "":
+                    pass
+                case "/exit" | "/quit":
+                    return None
+                case "/new":
+                    self.session.close()
+                    self.session = self._another()
+                    running = running.within(self.session)
+                    self._conversation = _begun(running, self.session, self._console)
+                    self._console.say("A new conversation.")
+                case "/model":
+                    if chosen := await self._pick(running, provider):
+                        return chosen
+                case "/help":
+                    self._console.say(HELP)
+                case _:
+                    await _turn(running.agent, self._conversation, line, self._console)
+        return None
+
+    async def _pick(self, running: Running, provider: str) -> str | None:
+        try:
+            listed = await running.list_models()
+        except ProviderError as error:
+            self._console.fail(str(error))
+            listed = []
+        offered = choices(provider, listed, running.model)
+        for row in offered.rows:
+            self._console.say(row)
+        session: PromptSession[str] = PromptSession()
+        try:
+            chosen = await pick(offered, session.prompt_async)
+        except (EOFError, KeyboardInterrupt):
+            return None
+        return chosen if chosen != running.model else None
 
 
 async def _warm_up(running: Running, conversation: Conversation) -> None:

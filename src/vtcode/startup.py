@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -56,6 +56,8 @@ class Running(msgspec.Struct, frozen=True):
     """What the project says of itself, as it stands in the prompt of this session."""
     warms_up: bool
     """Whether the server may be sent the fixed part of the prompt ahead."""
+    list_models: Callable[[], Awaitable[list[ModelInfo]]]
+    """Asks the server which models it has now. Raises a ProviderError."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -158,7 +160,7 @@ async def start(
                 lambda: workspace_files(workspace),
             )
             pinned = session.pin(setup) if session else setup.notes
-            return Running(agent, model, provider.address, level, context, pinned, warms_up, within)
+            return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
 
         yield within(session)
 

@@ -21,7 +21,8 @@ _EXAMPLES = """  vtcode rewind                            the turns of this fold
   vtcode rewind 20260102T03 --to 0 --files files as they were before the session"""
 
 _NOTES = """Files are taken back that vtcode's own tools changed; no version control is needed. What commands changed
-is not covered. A file that somebody else changed since is left alone, and with it all others, unless --force is given.
+is not covered. A file that somebody else changed since is left alone, and with it all others, unless
+--force is given.
 The log of the session keeps what was said: `vtcode --continue --fork` before rewinding keeps it as a session, too.
 
 exit status: 0 done   1 nothing was changed, since a file could not be taken back   2 wrong usage"""
@@ -72,15 +73,12 @@ def _steps(invocation: Invocation, found: Found, history: History, turn: int) ->
 
 def _list(found: Found, history: History) -> None:
     print(found.id, file=sys.stderr)
-    # A turn's files are those kept between the end of the one before and its own.
-    begin = 0
     for turn in history.turns:
         paths = {
             placed.fact.path
             for placed in history.files
-            if isinstance(placed.fact, Kept) and begin < placed.n <= turn.through
+            if isinstance(placed.fact, Kept) and turn.begin < placed.n <= turn.through
         }
-        begin = turn.through
         words = [f"{turn.number:>3}", turn.at[:16].replace("T", " "), title(turn.text)]
         if paths:
             words.append(f"[{', '.join(sorted(paths))}]")

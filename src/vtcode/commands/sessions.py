@@ -24,8 +24,8 @@ _EXAMPLES = """  vtcode sessions list
   vtcode sessions delete --older-than 30d"""
 
 _NOTES = """A session is named by its id, or by a beginning of it that no other has. Sessions are kept until you
-delete them: nothing is deleted by itself. They hold what was said, what tools returned, and what files were before they were
-changed, in the state folder ($XDG_STATE_HOME/vtcode/sessions), readable for you alone.
+delete them: nothing is deleted by itself. They hold what was said, what tools returned, and what files were before
+they were changed, in the state folder ($XDG_STATE_HOME/vtcode/sessions), readable for you alone.
 
 exit status: 0 done   1 a session is open in another vtcode   2 wrong usage, or no such session"""
 

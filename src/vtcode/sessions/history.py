@@ -20,8 +20,10 @@ class Turn(msgspec.Struct, kw_only=True):
     at: str
     facts: list[Event]
     """Mended: with an answer for each call, and an end."""
+    begin: int
+    """The place of its first line in the log."""
     through: int
-    """The place of its last line in the log."""
+    """The place of its last one."""
 
     @property
     def text(self) -> str:
@@ -107,7 +109,7 @@ class _Reader:
             case events.TurnStarted() as fact:
                 self.close()
                 number = line.turn or (self.turns[-1].number + 1 if self.turns else 1)
-                self.turns.append(Turn(number=number, at=line.at, facts=[fact], through=line.n))
+                self.turns.append(Turn(number=number, at=line.at, facts=[fact], begin=line.n, through=line.n))
                 self._is_open = self._waits = True
             case events.Compacted() as fact if self.turns:
                 self._answer()
@@ -119,6 +121,7 @@ class _Reader:
                 | events.ApprovalGiven()
                 | events.ToolStarted()
                 | events.ToolFinished()
+                | events.Reminded()
                 | events.Retrying()
                 | events.Notice()
                 | events.TurnFinished()
@@ -153,6 +156,9 @@ class _Reader:
                 self._calls.remove(call)
             case events.StepStarted():
                 self._answer()
+            case events.Reminded():
+                self._answer()
+                self._waits = True
             case events.TurnFinished():
                 self._settle()
                 self._is_open = False

@@ -9,8 +9,11 @@ import msgspec
 
 from vtcode.sessions.lines import Header, Line, decode
 
-MOST_BYTES: Final = 64 << 20
-"""Of a log; of a longer one the newest are read. No model has a context as long as this."""
+MOST_BYTES: Final = 24 << 20
+"""Of a log that is gone on with; of a longer one the newest are read. No model has a context as long as this."""
+
+MOST_SHOWN: Final = 64 << 20
+"""The same for one that is shown, exported or rewound."""
 
 MOST_LINE: Final = 16 << 20
 """Bytes of one line; nothing that is written here comes near."""

@@ -169,6 +169,8 @@ class Session:
         if self._log is not None:
             self._log.append([], self._turn)
             self._log.close()
+            self._log = None
+            self._is_lost = True
 
     def _write(self, fact: Kept) -> None:
         self.begin()

@@ -17,7 +17,7 @@ from vtcode.sessions import SessionBusy, SessionError
 from vtcode.sessions.history import History, read_history
 from vtcode.sessions.lines import VERSION, Header, Line, decode, encode, stamp
 from vtcode.sessions.log import Log, lock_for_reading
-from vtcode.sessions.reading import ReadLog, read_header, read_log
+from vtcode.sessions.reading import MOST_BYTES, MOST_SHOWN, ReadLog, read_header, read_log
 from vtcode.sessions.session import FILES, LOG, OUTPUT, Session
 from vtcode.startup import state_folder
 from vtcode.workspace import Workspace
@@ -48,10 +48,10 @@ class Found(msgspec.Struct, frozen=True):
         except OSError:
             return None
 
-    def read(self) -> tuple[ReadLog, History]:
-        """Read all of it. Raises SessionError."""
+    def read(self, most: int = MOST_SHOWN) -> tuple[ReadLog, History]:
+        """Read it, or the newest bytes of it. Raises SessionError."""
         try:
-            read = read_log(self.log)
+            read = read_log(self.log, most)
         except OSError as error:
             raise SessionError(f"The session {self.id} cannot be read: {error.strerror}.") from error
         return read, read_history(read.lines)
@@ -194,7 +194,7 @@ class Sessions:
         except OSError as error:
             raise SessionError(f"The session {found.id} cannot be opened: {error.strerror}.") from error
         try:
-            read, history = found.read()
+            read, history = found.read(MOST_BYTES)
             log.go_on_after(read.last)
         except BaseException:
             log.close()
