@@ -122,7 +122,9 @@ class Agent:
         finally:
             conversation.settle("".join(tally.said))
             finished = tally.finished()
-            conversation.hear(finished)
+            problem = conversation.hear(finished)
+        if problem:
+            yield events.Notice(problem)
         yield finished
 
     async def compact(self, conversation: Conversation, *, by_model: bool = True) -> AsyncGenerator[Event]:

@@ -1,5 +1,6 @@
 """The log of a session: whatever happens to it, what is read back is a conversation."""
 
+import itertools
 import os
 import subprocess
 import time

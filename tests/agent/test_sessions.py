@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.agent.sessions import folders, log_events, logged, unanswered, vtcode
-from tests.agent.support import Bench, bench, call, says
+from tests.agent.support import Bench, Reply, bench, call, says
 from tests.agent.test_interactive import terminal
 from tests.conftest import MODEL
 from tests.support.processes import BIN, RunningServer, clean_environment, run
@@ -189,6 +189,17 @@ def test_another_model_is_said_and_the_own_one_is_kept_to(home: Path) -> None:
         assert not [event for event in events if event["type"] == "notice"], "said once"
 
 
+def test_other_tools_are_said(home: Path) -> None:
+    with bench(home, says("one"), says("two")) as b:
+        b.exec("go")
+        (folder,) = folders(b)
+        log = folder / "events.jsonl"
+        prefix = logged(folder)[0]["prefix"]
+        log.write_text(log.read_text().replace(prefix, "0" * 64))
+        ended = b.exec("go", "--continue")
+        assert ended.stdout == "two\n" and "tools or instructions" in ended.stderr
+
+
 def test_sessions_are_listed_by_folder_with_their_first_words(home: Path) -> None:
     with bench(home, says("one"), says("two")) as b:
         b.exec("Tidy \x1b[31m the\n\norchard " + "and more " * 40)
@@ -232,6 +243,11 @@ def test_sessions_are_deleted_by_name_or_by_age_and_never_by_themselves(home: Pa
         assert vtcode(b, "sessions", "delete", "--older-than", "30d").stdout == f"{old.name}\n"
         assert vtcode(b, "sessions", "delete", named.name).returncode == 0
         assert not old.exists() and not named.exists() and new.is_dir()
+        left = new.with_name(f".{named.name}.gone")
+        left.mkdir()
+        os.utime(left, (month_ago, month_ago))
+        assert vtcode(b, "sessions", "delete", "--older-than", "30d").stdout == ""
+        assert not left.exists(), "what a deletion left that was cut off"
         for wrong in ([], ["--older-than", "soon"], [new.name, "--older-than", "1d"]):
             assert vtcode(b, "sessions", "delete", *wrong).returncode == 2
 

@@ -9,7 +9,7 @@ import msgspec
 
 from vtcode.sessions.lines import Header, Line, decode
 
-MOST_BYTES: Final = 24 << 20
+MOST_BYTES: Final = 16 << 20
 """Of a log that is gone on with; of a longer one the newest are read. No model has a context as long as this."""
 
 MOST_SHOWN: Final = 64 << 20

@@ -24,6 +24,8 @@ from vtcode.workspace import Workspace
 
 _ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _RANDOM_PART: Final = len("20260102T030405-")
+_ABANDONED: Final = 3600
+"""Seconds after which nobody is at work on a folder any more."""
 _HEAD: Final = 1 << 20
 _SUMMARY: Final = 8 << 20
 """Bytes of a log that are read to sum it up."""
@@ -84,9 +86,10 @@ class Sessions:
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
-                    if _ID.fullmatch(entry.name):
-                        path = Path(entry.path)
-                        sessions.append(Found(entry.name, path, os.lstat(path / LOG).st_mtime))
+                    path = Path(entry.path)
+                    # One that was ended before its first line was whole never began.
+                    if _ID.fullmatch(entry.name) and (status := os.lstat(path / LOG)).st_size:
+                        sessions.append(Found(entry.name, path, status.st_mtime))
         return sorted(sessions, key=lambda session: (session.used, session.id), reverse=True)
 
     def of(self, workspace: Workspace) -> Iterator[Found]:
@@ -181,10 +184,12 @@ class Sessions:
             raise SessionError(f"The session {found.id} could not be deleted: {error.strerror}.") from error
 
     def clean(self) -> None:
-        """Remove what copies and deletions left that were ended half-way."""
+        """Remove what copies and deletions left that were ended half-way, and folders of sessions that never began."""
+        known = {session.id for session in self.found()}
         with contextlib.suppress(OSError):
-            for path in self.folder.glob(".*"):
-                if _ID.match(path.name[1:]) and time.time() - path.lstat().st_mtime > 3600:
+            for path in self.folder.iterdir():
+                is_ours = _ID.match(path.name.removeprefix(".")) and path.name not in known
+                if is_ours and time.time() - path.lstat().st_mtime > _ABANDONED:
                     shutil.rmtree(path, ignore_errors=True)
 
     def _open(self, found: Found, workspace: Workspace, secret: str) -> Session:
