@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -95,25 +95,28 @@ class _Talk:
         if self._conversation is None:
             self._console.say(HELP)
             self._conversation = _begun(running, self.session, self._console)
-        async for line in _lines_while(_warm_up(running, self._conversation), self._state):
-            match line:
-                case "":
-                    pass
-                case "/exit" | "/quit":
-                    return None
-                case "/new":
-                    self.session.close()
-                    self.session = self._another()
-                    running = running.within(self.session)
-                    self._conversation = _begun(running, self.session, self._console)
-                    self._console.say("A new conversation.")
-                case "/model":
-                    if chosen := await self._pick(running, provider):
-                        return chosen
-                case "/help":
-                    self._console.say(HELP)
-                case _:
-                    await _turn(running.agent, self._conversation, line, self._console)
+        warming = _warm_up(running, self._conversation)
+        # Closed on every way out: nothing is read ahead for a conversation that has ended.
+        async with contextlib.aclosing(_lines_while(warming, self._state)) as lines:
+            async for line in lines:
+                match line:
+                    case "":
+                        pass
+                    case "/exit" | "/quit":
+                        return None
+                    case "/new":
+                        self.session.close()
+                        self.session = self._another()
+                        running = running.within(self.session)
+                        self._conversation = _begun(running, self.session, self._console)
+                        self._console.say("A new conversation.")
+                    case "/model":
+                        if chosen := await self._pick(running, provider):
+                            return chosen
+                    case "/help":
+                        self._console.say(HELP)
+                    case _:
+                        await _turn(running.agent, self._conversation, line, self._console)
         return None
 
     async def _pick(self, running: Running, provider: str) -> str | None:
@@ -138,7 +141,7 @@ async def _warm_up(running: Running, conversation: Conversation) -> None:
         await running.agent.warm_up(conversation)
 
 
-async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncIterator[str]:
+async def _lines_while(work: Coroutine[None, None, None], state: Path) -> AsyncGenerator[str]:
     """Yield what is typed, and work until there is something."""
     working = asyncio.create_task(work)
     try:

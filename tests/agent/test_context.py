@@ -121,6 +121,7 @@ def test_a_call_is_sent_back_in_the_bytes_in_which_it_was_written() -> None:
     [
         ('{"name": "answer", "arguments": {"text": "It is \\"orchard\\"."}}', 'It is "orchard".', 0),
         ("It is orchard.", "It is orchard.", 0),
+        ('{"name": "answer", "arguments": {"text": "It is cut he', "It is cut he", 0),
         ('```json\n{"name": "read_file", "arguments": {"path": "README.md"}}\n```', "", 1),
         ('{"name": "answer", "arguments": {"txt": 1}}', '{"txt": 1}', 0),
         ('{"name": "answer"', '{"name": "answer"', 0),
