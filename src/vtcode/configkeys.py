@@ -101,7 +101,9 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
     ("agent", "max_tokens"): _whole(1, 10_000_000, "Most tokens of one reply; unset leaves it to the server"),
     ("agent", "max_turns"): _whole(1, 100_000, "Most replies of the model in one turn", Settings().max_turns),
     ("agent", "profile"): _words(
-        Literal["auto", "full", "guided"], "How much the model is led; auto looks at its size and context", "auto"
+        Literal["auto", "full", "compact", "guided"],
+        "How much the model is led; auto looks at its size and context",
+        "auto",
     ),
     ("agent", "reasoning_effort"): _words(
         Literal["none", "minimal", "low", "medium", "high", "xhigh"],

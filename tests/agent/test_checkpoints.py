@@ -12,7 +12,7 @@ from tests.agent.sessions import logged
 from vtcode import events
 from vtcode.messages import AssistantMessage, Finish, Usage
 from vtcode.sessions.checkpoints import Blobs
-from vtcode.sessions.rewinding import forced, plan, restore
+from vtcode.sessions.rewinding import Step, forced, plan, restore
 from vtcode.sessions.session import Session, Setup
 from vtcode.sessions.store import Sessions
 from vtcode.tools.changes import Change
