@@ -112,7 +112,7 @@ def attempt(task: Task, workspace: Path, profile: str) -> tuple[bool, bool, bool
 def main() -> None:
     """Run both groups and print a line a task and a sum a group."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profile", default="auto", choices=["auto", "guided", "full"])
+    parser.add_argument("--profile", default="auto", choices=["auto", "guided", "compact", "full"])
     profile = parser.parse_args().profile
     for group, (files, tasks) in GROUPS.items():
         totals = [0, 0, 0]

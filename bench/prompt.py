@@ -71,7 +71,7 @@ def main() -> None:
         return len(answer.json()["tokens"])
 
     print(f"{'profile':<9}{'tools':>7}{'system':>8}{'other':>7}{'total':>7}  tokens of the first request")
-    for profile in ("full", "guided"):
+    for profile in ("full", "compact", "guided"):
         body = captured(profile)
         messages = body["messages"]
         assert isinstance(messages, list)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vtcode import __version__
-from vtcode.commands.arguments import Invocation
+from vtcode.commands.arguments import Invocation, add_session
 from vtcode.config import ConfigError
 from vtcode.output import UsageError
 
@@ -21,8 +21,13 @@ COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
     "ask": ("run", "answer one question, without tools"),
     "models": ("models", "list the models, show one, or try one"),
+    "sessions": ("sessions", "list, show, export or delete what was talked about"),
+    "rewind": ("rewind", "go back to an earlier turn: files, conversation, or both"),
     "review": ("review", "review changes that are not committed, or a range of revisions"),
     "doctor": ("doctor", "look at everything that a run needs"),
+    "init": ("init", "write a commented vtcode.toml and a draft of AGENTS.md"),
+    "config": ("config", "show what holds and where it is set, the files, the JSON Schema"),
+    "trust": ("trust", "let this workspace's vtcode.toml loosen what yours says"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
     "mcp": ("mcp", "servers of tools: add, list, approve, remove"),
@@ -33,6 +38,7 @@ EPILOG = """examples:
   vtcode                                              talk to the agent in this folder
   vtcode exec "What is the project name in pyproject.toml?"
   vtcode exec --full-auto "Run the tests and tell me what fails"
+  vtcode --continue                                   go on with this folder's last session
   git diff | vtcode ask "Review this diff:" -
   vtcode --provider lmstudio --model lmstudio-community/qwen2.5-7b-instruct
 
@@ -123,17 +129,20 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
 
     The others only have their line in the help: each command's module brings imports of its own.
     """
-    common = _common()
+    common = _common("assigned")
     parser = argparse.ArgumentParser(
         prog="vtcode",
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        # Options of its own: the defaults below would else stand in each command's, over what was typed before it.
+        parents=[_common("assigned_first")],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)
     parser.set_defaults(embedded=False, provider=None, model=None, config=None)
+    parser.set_defaults(go_on=False, resume=None, fork=False)
+    add_session(parser, may_choose=True)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, parents=[common])
@@ -148,7 +157,12 @@ def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
     return run(invocation)
 
 
-def _common() -> argparse.ArgumentParser:
+def _common(assigned: str) -> argparse.ArgumentParser:
+    """Make the arguments that stand before a command and after it.
+
+    Args:
+        assigned: where the values of `-c` are kept: argparse lets those after a command replace those before it.
+    """
     common = argparse.ArgumentParser(add_help=False)
     # SUPPRESS keeps a sub-command's default from overwriting what stood before the sub-command.
     for name, metavar, what in (
@@ -158,6 +172,14 @@ def _common() -> argparse.ArgumentParser:
         ("--workspace", "FOLDER", "the folder to work in (default: the current one)"),
     ):
         common.add_argument(name, metavar=metavar, default=argparse.SUPPRESS, help=what)
+    common.add_argument(
+        "-c",
+        dest=assigned,
+        metavar="KEY=VALUE",
+        action="append",
+        default=argparse.SUPPRESS,
+        help="set one key of vtcode.toml for this run, such as agent.max_turns=20; may be repeated",
+    )
     common.add_argument(
         "--full-auto",
         action="store_true",

@@ -49,6 +49,7 @@ class CompactProfile:
     has the model follow the words alone.
     """
 
+    name = "compact"
     output_limit = 4_000
     needs_files = True
     takes_notes = True
@@ -72,6 +73,8 @@ class CompactProfile:
 
     def read(self, message: AssistantMessage, step: int) -> AssistantMessage:
         written = _written(message.text)
+        if written is None and (begun := AnswerReader().begun(message.text)):
+            return msgspec.structs.replace(message, text=begun, calls=())
         if written is None:
             found = recover(message.text, self._tools, f"call_{step}")
             finish = Finish.TOOLS if found.calls else message.finish
@@ -190,6 +193,11 @@ class AnswerReader:
     def __init__(self) -> None:
         self._rest = ""
         self._state = "opening"
+
+    def begun(self, text: str) -> str:
+        """Give what there is of an answer in a reply that was cut; nothing when it is none."""
+        shown = self(text)
+        return "" if self._state == "plain" else shown
 
     def __call__(self, text: str) -> str:
         """Take in a piece of the reply, and give what of it can be shown."""

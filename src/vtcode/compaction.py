@@ -4,6 +4,7 @@ Pure. The shape is one that every chat template takes: a question of ours, the r
 turns, and the turn that goes on, with every call beside its result.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -54,8 +55,8 @@ def compacted(
     room -= tokens_of_messages(running)
     before: list[Message] = []
     if len(running) == sum(map(len, groups[last + 1 :])):
-        starts = spoken[max(len(spoken) - max(keep_turns, 1), 0) : -1]
-        for start, end in reversed(list(zip(starts, [*starts[1:], last], strict=True))):
+        starts = spoken[-max(keep_turns, 1) :]
+        for start, end in reversed(list(itertools.pairwise(starts))):
             turn = [message for group in groups[start:end] for message in group]
             room -= tokens_of_messages(turn)
             if room < 0:

@@ -1,222 +1,289 @@
 """Layers of vtcode.toml, environment and flags → one Settings value, with where each came from."""
 
-import ipaddress
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from vtcode.approval import BUILT_IN, Policies, Policy, judge
-from vtcode.configfile import AGENT_KEYS, Checked, ConfigError, Source, agent_value, check, read_table
+from vtcode.approval import Policies
+from vtcode.configfile import ConfigError, Source, dotted, lines_of
+from vtcode.configkeys import KeyPath
+from vtcode.layers import Layer, command_line_layers, environment_layers, file_layers
+from vtcode.loosening import loosens
 from vtcode.providers.presets import PRESETS
-from vtcode.settings import Settings
+from vtcode.settings import (
+    CommandRules,
+    ContextSettings,
+    McpServer,
+    McpSettings,
+    ProviderSettings,
+    SandboxSettings,
+    Settings,
+    UiSettings,
+)
+from vtcode.text import visible
+from vtcode.trust import digest_of, store_for
+from vtcode.urls import exposed_host
 
-__all__ = ["ConfigError", "Settings", "load"]
+__all__ = ["ConfigError", "Configuration", "Settings", "configure", "load"]
 
-DEFAULT_BASE_URL: Final = PRESETS["lmstudio"].base_url
-
-_SHELL: Final = "run_terminal_cmd"
-_STRICTNESS: Final = {Policy.ALLOW: 0, Policy.PROMPT: 1, Policy.DENY: 2}
-_FLAGS: Final = {name: f"--{name.replace('_', '-')}" for name in AGENT_KEYS} | {"default_model": "--model"}
+_PROVIDER: Final = ("agent", "provider")
+_MOST_WARNINGS: Final = 10
 
 
-class _Layer(msgspec.Struct, frozen=True):
-    """One source of settings, checked."""
+class Found(msgspec.Struct, frozen=True):
+    """A value, and where it was set."""
 
-    label: str
-    checked: Checked
-    is_workspace: bool = False
+    value: Any
+    source: Source
+    written: KeyPath
+    """Its key as the source has it."""
+
+    @property
+    def label(self) -> str:
+        return self.source.label
+
+    @property
+    def line(self) -> int | None:
+        return lines_of(self.source.text).get(self.written)
 
 
-def load(workspace_root: Path, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
-    """Merge all layers, from low to high: defaults, the user's file, the workspace's, `--config`, environment, flags.
+class Ignored(msgspec.Struct, frozen=True):
+    """What a workspace's file says and does not get without trust."""
 
-    Args:
-        flags: what the command line sets: the keys of [agent], and `config`, the path of one more file.
+    path: KeyPath
+    value: Any
+    why: str
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """All layers, merged."""
+
+    values: Mapping[KeyPath, Found]
+    rule_sources: Mapping[str, str]
+    """Where each rule of [commands] is from."""
+    layers: tuple[Layer, ...]
+    needs_trust: tuple[Ignored, ...] = ()
+    """What the workspace's file would loosen, whether it is trusted or not."""
+    digest: str | None = None
+    """Of the workspace's files that act; None where there are none."""
+    is_trusted: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the user."""
+        unknown = [warning for layer in self.layers for warning in layer.checked.warnings]
+        return (*unknown, *(() if self.is_trusted else _ignored(self.needs_trust, self.layers)))
+
+    def get(self, *path: str) -> Any:
+        """Return a value that is set, or None."""
+        found = self.values.get(path)
+        return None if found is None else found.value
+
+    def table(self, *path: str) -> dict[str, Any]:
+        """Return what is set right beneath a path, by name."""
+        depth = len(path)
+        beneath = {key[depth]: found.value for key, found in self.values.items() if key[:depth] == path}
+        return {name: value for name, value in beneath.items() if (*path, name) in self.values}
+
+    def names(self, *path: str) -> tuple[str, ...]:
+        """Return the names of the tables beneath a path."""
+        depth = len(path)
+        return tuple(dict.fromkeys(key[depth] for key in self.values if key[:depth] == path and len(key) > depth + 1))
+
+
+def load(
+    workspace_root: Path,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str] | None = None,
+    assignments: Sequence[str] = (),
+) -> Settings:
+    """Merge all layers and check them together; `configure` tells of the arguments.
 
     Raises:
         ConfigError: with the file, the key, the line where it can be found, and what was expected.
     """
+    return settings_of(configure(workspace_root, environ, flags, assignments), environ)
+
+
+def configure(
+    workspace_root: Path,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str] | None = None,
+    assignments: Sequence[str] = (),
+) -> Configuration:
+    """Merge all layers, from low to high: system, user, workspace, `--config`, environment, `-c`, flags.
+
+    Of a workspace that the user does not trust, what would loosen the other layers is left out.
+
+    Args:
+        workspace_root: the folder whose vtcode.toml counts.
+        environ: variables.
+        flags: what the command line sets: the keys of [agent], and `config`, the path of one more file.
+        assignments: `key=value` each, as `-c` takes them.
+
+    Raises:
+        ConfigError: as `load` says.
+    """
     flags = flags or {}
-    agent: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    policies = Policies()
-    warnings: list[str] = []
-    for layer in _layers(workspace_root, environ, flags):
-        warnings += layer.checked.warnings
-        agent |= layer.checked.agent
-        sources |= {f"agent.{name}": layer.label for name in layer.checked.agent}
-        policies = _merged(policies, layer, warnings)
-    base_url = _base_url(environ)
-    key = _api_key(environ)
-    if key and (host := _exposed_host(base_url or DEFAULT_BASE_URL)):
+    files = tuple(file_layers(workspace_root, environ, flags))
+    typed = tuple(command_line_layers(flags, assignments))
+    provider = _merged((*files, *typed))[0].get(_PROVIDER)
+    chosen = provider.value if provider is not None else Settings().provider
+    layers = (*files, *environment_layers(environ, chosen), *typed)
+    workspace = [layer for layer in layers if layer.is_workspace]
+    if not workspace:
+        return Configuration(*_merged(layers), layers)
+    digest = digest_of((layer.source.label, layer.source.text) for layer in workspace)
+    needs_trust = _needing_trust(layers)
+    is_trusted = bool(needs_trust) and store_for(environ).covers(workspace_root, digest)
+    left_out = frozenset[KeyPath]() if is_trusted else frozenset(entry.path for entry in needs_trust)
+    return Configuration(*_merged(layers, left_out), layers, needs_trust, digest, is_trusted)
+
+
+def settings_of(configuration: Configuration, environ: Mapping[str, str]) -> Settings:
+    """Check what only shows when the layers are together, and make settings of them. Raises ConfigError."""
+    get, table = configuration.get, configuration.table
+    providers = _providers(configuration)
+    agent = table("agent")
+    provider = agent.get("provider", Settings().provider)
+    own = providers.get(provider, ProviderSettings())
+    preset = PRESETS.get(provider)
+    base_url = own.base_url or (preset.base_url if preset else "")
+    key = _key(own.api_key_env or (preset.api_key_env if preset else ""), environ)
+    warnings = list(configuration.warnings)
+    if key and (host := exposed_host(base_url)):
         warnings.append(f"the API key goes to {host} without encryption (http). Use https if the server has it.")
+    if "stall_timeout_secs" in agent:
+        agent["stall_timeout"] = agent.pop("stall_timeout_secs")
     return Settings(
-        **{"stall_timeout" if name == "stall_timeout_secs" else name: value for name, value in agent.items()},
-        base_url=base_url or DEFAULT_BASE_URL,
-        base_url_is_set=base_url is not None,
+        **agent,
+        base_url=base_url,
+        base_url_is_set=own.base_url is not None,
         api_key=key,
-        policies=policies,
-        sources=sources,
+        api=own.api or "auto",
+        providers=providers,
+        policies=Policies(get("tools", "default_policy"), table("tools", "policies"), _policy_sources(configuration)),
+        commands=msgspec.convert({**table("commands"), "sources": dict(configuration.rule_sources)}, CommandRules),
+        context=msgspec.convert(table("context"), ContextSettings),
+        sandbox=msgspec.convert(table("sandbox"), SandboxSettings),
+        mcp=McpSettings(enabled=table("mcp").get("enabled", True), servers=_servers(configuration)),
+        ui=msgspec.convert(table("ui"), UiSettings),
+        sources={".".join(path): found.label for path, found in configuration.values.items()},
         warnings=tuple(warnings),
     )
 
 
-def _layers(root: Path, environ: Mapping[str, str], flags: Mapping[str, str]) -> Iterator[_Layer]:
-    explicit = flags.get("config") or environ.get("VTCODE_CONFIG_PATH", "").strip()
-    explicit_path = Path(explicit).expanduser() if explicit else None
-    for path in _user_files(environ):
-        if layer := _file(path, str(path)):
-            yield layer
-            break
-    for name in ("vtcode.toml", ".vtcode/vtcode.toml"):
-        path = root / name
-        # Named by the user, it is the user's choice and not the repository's.
-        if explicit_path is not None and _is_same(path, explicit_path):
-            break
-        if layer := _file(path, name):
-            yield msgspec.structs.replace(layer, is_workspace=True)
-            break
-    if explicit_path is not None:
-        layer = _file(explicit_path, explicit)
-        if layer is None:
-            flag = "--config" if flags.get("config") else "VTCODE_CONFIG_PATH"
-            raise ConfigError(f"{flag} names {explicit}, which does not exist.")
-        yield layer
-    for name in AGENT_KEYS:
-        if name in flags:
-            source = Source(_FLAGS[name])
-            yield _Layer(source.label, Checked({name: agent_value(source, name, flags[name])}, None, {}, ()))
+# Layers -------------------------------------------------------------------------------------------------
 
 
-def _file(path: Path, label: str) -> _Layer | None:
-    try:
-        source, table = read_table(path, label)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return _Layer(label, check(source, table))
+def _merged(
+    layers: Iterable[Layer], left_out: frozenset[KeyPath] = frozenset()
+) -> tuple[dict[KeyPath, Found], dict[str, str]]:
+    """Lay each layer over those below it; the rules that deny commands are added up."""
+    values: dict[KeyPath, Found] = {}
+    rule_sources: dict[str, str] = {}
+    for layer in layers:
+        for path, value in layer.checked.values.items():
+            if layer.is_workspace and path in left_out:
+                continue
+            # What changes nothing is still the user's: an approval of a server of tools depends on that.
+            if layer.is_workspace and path in values and values[path].value == value:
+                continue
+            merged = value
+            if path[0] == "commands":
+                for rule in value:
+                    rule_sources.setdefault(f"{path[1]}:{rule}", layer.source.label)
+                if path[1].startswith("deny") and path in values:
+                    merged = list(dict.fromkeys([*values[path].value, *value]))
+            values[path] = Found(merged, layer.source, layer.checked.written.get(path, path))
+    return values, rule_sources
 
 
-def _user_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environ.get("HOME") or Path.home())
-    configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    # A relative path there is to be ignored (XDG Base Directory), and could lie in the workspace.
-    folder = configured if configured.is_absolute() else home / ".config"
-    yield folder / "vtcode" / "vtcode.toml"
-    if sys.platform == "darwin":
-        yield home / "Library" / "Application Support" / "vtcode" / "vtcode.toml"
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:
-        return False
-
-
-# Policies -----------------------------------------------------------------------------------------------
-
-
-def _merged(below: Policies, layer: _Layer, warnings: list[str]) -> Policies:
-    """Lay a layer's policies over those below it."""
-    default, by_tool = layer.checked.default_policy, dict(layer.checked.policies)
-    if layer.is_workspace:
-        default = _tightened(below, layer, by_tool, warnings)
-    named = [*by_tool, *(["default_policy"] if default is not None else [])]
-    above = Policies(
-        below.default if default is None else default,
-        {**below.by_tool, **by_tool},
-        {**below.sources, **dict.fromkeys(named, layer.label)},
-    )
-    return _without_commands(below, above, layer, warnings) if layer.is_workspace else above
-
-
-def _tightened(below: Policies, layer: _Layer, by_tool: dict[str, Policy], warnings: list[str]) -> Policy | None:
-    """Drop from a workspace's policies what would loosen what the user wrote; return the default that is left."""
-    for name, policy in layer.checked.policies.items():
-        yours = judge(below, name).policy
-        is_written = name in below.by_tool or below.default is not None
-        if is_written and _STRICTNESS[policy] < _STRICTNESS[yours]:
-            del by_tool[name]
-            warnings.append(_ignored(layer, f"tools.policies.{name}", policy, f'yours is "{yours}"'))
-    default = layer.checked.default_policy
-    if default is not None and below.default is not None and _STRICTNESS[default] < _STRICTNESS[below.default]:
-        warnings.append(_ignored(layer, "tools.default_policy", default, f'yours is "{below.default}"'))
-        return None
-    return default
-
-
-def _without_commands(below: Policies, above: Policies, layer: _Layer, warnings: list[str]) -> Policies:
-    """Keep a workspace from allowing commands: whoever wrote the repository could then run what they like."""
-    if judge(above, _SHELL).policy is not Policy.ALLOW or judge(below, _SHELL).policy is Policy.ALLOW:
-        return above
-    key = f"tools.policies.{_SHELL}" if _SHELL in layer.checked.policies else "tools.default_policy"
-    why = "a workspace may not allow commands; put it into your own configuration, or use --full-auto"
-    warnings.append(_ignored(layer, key, Policy.ALLOW, why, of=_SHELL))
-    return msgspec.structs.replace(
-        above,
-        by_tool={**above.by_tool, _SHELL: BUILT_IN[_SHELL]},
-        sources={**above.sources, _SHELL: "built-in, since a workspace may not allow it"},
+def _needing_trust(layers: Sequence[Layer]) -> tuple[Ignored, ...]:
+    trusted_found, _ = _merged(layer for layer in layers if not layer.is_workspace)
+    trusted = {path: found.value for path, found in trusted_found.items()}
+    own = {path: value for layer in layers if layer.is_workspace for path, value in layer.checked.values.items()}
+    return tuple(
+        Ignored(path, value, why) for path, value in own.items() if (why := loosens(path, value, trusted, own))
     )
 
 
-def _ignored(layer: _Layer, key: str, policy: Policy | None, why: str, *, of: str = "") -> str:
-    whom = f" for {of}" if of and not key.endswith(of) else ""
-    return f'{layer.label}: {key} = "{policy}" is ignored{whom}: {why}.'
+def _ignored(entries: Iterable[Ignored], layers: Iterable[Layer]) -> tuple[str, ...]:
+    label = next((layer.source.label for layer in layers if layer.is_workspace), "")
+    sentences = _sentences(entries)
+    shown = [
+        f"{label}: {sentence} To trust this file, run `vtcode trust`." for sentence in sentences[:_MOST_WARNINGS]
+    ]
+    if more := len(sentences) - len(shown):
+        shown.append(f"{label}: {more:,} more keys are ignored until you run `vtcode trust`.")
+    return tuple(shown)
 
 
-# Environment --------------------------------------------------------------------------------------------
+def _sentences(entries: Iterable[Ignored]) -> list[str]:
+    """Write a sentence for each key, or for each table where several keys are one thing."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        depth = {"providers": 2, "mcp": 3}.get(entry.path[0], len(entry.path))
+        name = dotted(entry.path[:depth])
+        is_simple = isinstance(entry.value, str) and depth == len(entry.path)
+        shown = f' = "{visible(entry.value, one_line=True)[:80]}"' if is_simple else ""
+        found.setdefault(name, f"{name}{shown} is ignored: {entry.why}.")
+    return list(found.values())
 
 
-def _base_url(environ: Mapping[str, str]) -> str | None:
-    """Return LMSTUDIO_BASE_URL without trailing slashes, or None if it is unset or empty."""
-    url = environ.get("LMSTUDIO_BASE_URL", "").strip()
-    if not url:
-        return None
-    if problem := _url_problem(url):
-        # The address itself is left out: it may hold a password.
-        raise ConfigError(
-            f"LMSTUDIO_BASE_URL {problem}; expected an address such as {DEFAULT_BASE_URL}. Correct or unset it."
-        )
-    return url.rstrip("/")
+# Settings -----------------------------------------------------------------------------------------------
 
 
-def _url_problem(url: str) -> str | None:
-    if not url.isascii() or not url.isprintable() or " " in url:
-        return "has characters that no address has"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "has a host or port that is not valid"
-    if parts.scheme not in ("http", "https"):
-        return "does not begin with http:// or https://"
-    if not parts.hostname or port == 0:
-        return "names no host or port that could answer"
-    if "@" in parts.netloc:
-        return "has a name or password in it (the key belongs into LMSTUDIO_API_KEY)"
-    if parts.query or parts.fragment:
-        return "has a part after ? or #"
-    return None
+def _providers(configuration: Configuration) -> dict[str, ProviderSettings]:
+    providers = {
+        name: msgspec.convert(configuration.table("providers", name), ProviderSettings)
+        for name in configuration.names("providers")
+    }
+    for name, provider in providers.items():
+        if name not in PRESETS and provider.base_url is None:
+            path = next(path for path in configuration.values if path[:2] == ("providers", name))
+            problem = "is no known provider, and has no base_url. Add one."
+            raise configuration.values[path].source.error(path[:2], problem)
+    chosen = configuration.values.get(_PROVIDER)
+    known = [*PRESETS, *(name for name in providers if name not in PRESETS)]
+    if chosen is not None and chosen.value not in known:
+        names = ", ".join(f'"{visible(name, one_line=True)}"' for name in known[:20])
+        shown = visible(chosen.value, one_line=True)[:80]
+        raise chosen.source.error(_PROVIDER, f'is "{shown}"; the providers are {names}.')
+    return providers
 
 
-def _api_key(environ: Mapping[str, str]) -> str | None:
-    key = environ.get("LMSTUDIO_API_KEY", "").strip()
+def _servers(configuration: Configuration) -> dict[str, McpServer]:
+    servers: dict[str, McpServer] = {}
+    for name in configuration.names("mcp", "servers"):
+        path = ("mcp", "servers", name)
+        table = configuration.table(*path)
+        if "command" not in table and "url" not in table and table.get("enabled") is False:
+            # Switched off, and nothing is left of it to switch off.
+            continue
+        first = next(key for key in configuration.values if key[:3] == path)
+        if ("command" in table) == ("url" in table):
+            problem = "has both a command and a url" if "url" in table else "has neither a command nor a url"
+            raise configuration.values[first].source.error(path, f"{problem}; expected one of them.")
+        what = "command" if "command" in table else "url"
+        env = configuration.table(*path, "env")
+        label = configuration.values[(*path, what)].label
+        servers[name] = msgspec.convert({**table, "env": env, "source": label}, McpServer)
+    return servers
+
+
+def _policy_sources(configuration: Configuration) -> dict[str, str]:
+    return {
+        path[-1]: found.label
+        for path, found in configuration.values.items()
+        if path == ("tools", "default_policy") or path[:2] == ("tools", "policies")
+    }
+
+
+def _key(variable: str, environ: Mapping[str, str]) -> str | None:
+    key = environ.get(variable, "").strip() if variable else ""
     if not key.isascii() or (key and not key.isprintable()):
-        raise ConfigError("LMSTUDIO_API_KEY has characters that no key has. Copy the key once more.")
+        raise ConfigError(f"{variable} has characters that no key has. Copy the key once more.")
     return key or None
-
-
-def _exposed_host(url: str) -> str | None:
-    """Return the host if what is sent there can be read on the way: plain http to another machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
-        return None
-    try:
-        return None if ipaddress.ip_address(host).is_loopback else host
-    except ValueError:
-        return host

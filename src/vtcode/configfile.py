@@ -7,61 +7,44 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import msgspec
-from msgspec import Meta
 
 from vtcode.approval import BUILT_IN, Policy
-from vtcode.providers import PROVIDERS
+from vtcode.configkeys import ANY, BRANCHES, KEYS, LISTS, KeyPath, pattern_of
+from vtcode.providers.presets import PRESETS
 from vtcode.text import visible
+from vtcode.urls import url_problem
 
 MOST_BYTES: Final = 1 << 20
+_MOST_VALUES: Final = 1000
+_MOST_WARNINGS: Final = 10
 
 Table = dict[str, Any]
+
+_POLICIES: Final = ("tools", "policies")
+_PROVIDERS: Final = ("providers",)
+_CUSTOM: Final = ("custom_providers",)
+
+# Tools of the original program that we do not have. Their names come close to ours without being mistakes.
+_FOREIGN_TOOLS: Final = frozenset({"create_file", "delete_file", "find_file", "move_file", "copy_file"})
 
 
 class ConfigError(Exception):
     """A configuration that cannot be used: where, what was expected and what to do."""
 
 
-class Key(msgspec.Struct, frozen=True):
-    """A setting: what it must be, as a type and in words."""
-
-    type: Any
-    expected: str
-
-
-def _whole(least: int, most: int) -> Key:
-    return Key(Annotated[int, Meta(ge=least, le=most)], f"a whole number from {least:,} to {most:,}")
-
-
-AGENT_KEYS: Final[Mapping[str, Key]] = {
-    "provider": Key(Annotated[str, Meta(min_length=1)], "the name of a provider"),
-    "default_model": Key(Annotated[str, Meta(min_length=1)], "the id of a model"),
-    "temperature": Key(Annotated[float, Meta(ge=0, le=2)], "a number from 0 to 2"),
-    "max_tokens": _whole(1, 10_000_000),
-    "max_turns": _whole(1, 100_000),
-    "profile": Key(Annotated[str, Meta(pattern="^(auto|full|guided)$")], '"auto", "full" or "guided"'),
-    "stall_timeout_secs": Key(Annotated[float, Meta(gt=0, le=86_400)], "a number of seconds up to 86,400"),
-}
-
-TABLES: Final = ("agent", "tools")
-TOOLS_KEYS: Final = ("default_policy", "policies")
-
-# Tools of the original program that we do not have. Their names come close to ours without being mistakes.
-_FOREIGN_TOOLS: Final = frozenset({"create_file", "delete_file", "find_file", "move_file", "copy_file"})
-
-
 class Checked(msgspec.Struct, frozen=True):
     """What one layer sets, each value as it must be."""
 
-    agent: Mapping[str, Any]
-    default_policy: Policy | None
-    policies: Mapping[str, Policy]
-    warnings: tuple[str, ...]
+    values: Mapping[KeyPath, Any]
+    """An entry of [[custom_providers]] stands as `("providers", its name, …)`."""
+    warnings: tuple[str, ...] = ()
+    written: Mapping[KeyPath, KeyPath] = msgspec.field(default_factory=dict[KeyPath, KeyPath])
+    """Where in the file a value stands, if that is not its own path."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -70,11 +53,16 @@ class Source(msgspec.Struct, frozen=True):
     label: str
     text: str = ""
 
-    def error(self, path: tuple[str, ...], problem: str) -> ConfigError:
+    def error(self, path: KeyPath, problem: str) -> ConfigError:
         """Return an error about the key at `path`."""
-        line = _line_of(self.text, path)
+        line = lines_of(self.text).get(path)
         where = f"{self.label}, line {line}" if line else self.label
-        return ConfigError(f"{where}: {visible('.'.join(path), one_line=True)} {problem}")
+        return ConfigError(f"{where}: {dotted(path)} {problem}")
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a key as messages name it."""
+    return visible(".".join(path), one_line=True)[:200]
 
 
 def read_table(path: Path, label: str) -> tuple[Source, Table]:
@@ -104,85 +92,176 @@ def read_table(path: Path, label: str) -> tuple[Source, Table]:
 
 
 def check(source: Source, table: Table) -> Checked:
-    """Check the tables that we know. Raises ConfigError for a value that is wrong or a name that is mistyped."""
-    warnings: list[str] = []
-    _check_names(source, (), table, TABLES, warnings)
-    agent = _table(source, table, ("agent",))
-    tools = _table(source, table, ("tools",))
-    policies = _table(source, tools, ("tools", "policies"))
-    _check_names(source, ("agent",), agent, AGENT_KEYS, warnings)
-    _check_names(source, ("tools",), tools, TOOLS_KEYS, warnings)
-    _check_names(source, ("tools", "policies"), policies, BUILT_IN, warnings, known_elsewhere=_FOREIGN_TOOLS)
-    default = tools.get("default_policy")
-    return Checked(
-        agent={name: agent_value(source, name, agent[name]) for name in AGENT_KEYS if name in agent},
-        default_policy=None if default is None else _policy(source, ("tools", "default_policy"), default),
-        policies={name: _policy(source, ("tools", "policies", name), value) for name, value in policies.items()},
-        warnings=tuple(warnings),
-    )
+    """Check everything that we know. Raises ConfigError for a value that is wrong or a name that is mistyped."""
+    return _Check(source).run(table)
 
 
-def agent_value(source: Source, name: str, value: object) -> object:
-    """Check a value of the table [agent]. Raises ConfigError."""
-    key = AGENT_KEYS[name]
+class _Check:
+    """One pass over one file."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._values: dict[KeyPath, Any] = {}
+        self._written: dict[KeyPath, KeyPath] = {}
+        self._unknown: list[str] = []
+        self._count = 0
+
+    def run(self, table: Table) -> Checked:
+        self._walk((), table)
+        values = self._with_custom_providers()
+        shown = self._unknown[:_MOST_WARNINGS]
+        warnings = [f"{self._source.label}: {name} is not known here and has no effect." for name in shown]
+        if more := len(self._unknown) - len(shown):
+            warnings.append(f"{self._source.label}: {more:,} more names are not known here and have no effect.")
+        return Checked(values, tuple(warnings), self._written)
+
+    def _walk(self, path: KeyPath, table: Table) -> None:
+        known = BRANCHES[cast("KeyPath", pattern_of(path))]
+        for name, value in table.items():
+            self._count += 1
+            if self._count > _MOST_VALUES:
+                raise ConfigError(
+                    f"{self._source.label} sets more than {_MOST_VALUES:,} names, which no configuration needs. "
+                    "Correct or remove it."
+                )
+            here = (*path, name)
+            if not self._is_known(path, name, value, known):
+                self._unknown.append(dotted(here))
+                # A policy for an unknown tool still has to be one, and holds if there is such a tool.
+                if path != _POLICIES:
+                    continue
+            pattern = pattern_of(here)
+            assert pattern is not None
+            if pattern in KEYS:
+                self._values[here] = checked_value(self._source, here, value)
+            elif here in LISTS:
+                self._walk_list(here, value)
+            elif isinstance(value, dict):
+                self._walk(here, cast("Table", value))
+            else:
+                raise self._source.error(here, f"is {_shown(value)}; expected a table, written [{dotted(here)}].")
+
+    def _walk_list(self, path: KeyPath, value: object) -> None:
+        entries = cast("list[object]", value) if isinstance(value, list) else [None]
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                problem = f"is not a list of tables; expected tables, each written [[{dotted(path)}]]."
+                raise self._source.error(path, problem)
+            self._walk((*path, str(number)), cast("Table", entry))
+
+    def _is_known(self, path: KeyPath, name: str, value: object, known: tuple[str, ...]) -> bool:
+        """Tell a known name from one that only means nothing here. Raises ConfigError for what looks like a mistake.
+
+        A mistyped name must not pass with a warning: it may be the one that forbids something.
+        """
+        if path == _POLICIES:
+            if name in BUILT_IN or re.fullmatch(r"mcp__.+__.+", name):
+                return True
+            known = tuple(BUILT_IN)
+        elif path == _PROVIDERS:
+            # One that is added has an address, here or in another file.
+            if name not in PRESETS and not (isinstance(value, dict) and "base_url" in value):
+                self._refuse_mistake(path, name, tuple(PRESETS), 0.7)
+            return True
+        elif ANY in known or name in known:
+            return True
+        self._refuse_misplaced_policy(path, name, value)
+        if path != _POLICIES or name not in _FOREIGN_TOOLS:
+            # In [tools] nearly everything is about what is allowed: "policy" is taken for "policies".
+            self._refuse_mistake(path, name, known, 0.65 if path == ("tools",) else 0.8)
+        if path == ("commands",) and name.startswith("deny"):
+            problem = "is not known, and would forbid nothing. Use deny_list or deny_glob."
+            raise self._source.error((*path, name), problem)
+        return False
+
+    def _refuse_misplaced_policy(self, path: KeyPath, name: str, value: object) -> None:
+        # A policy in the wrong table would forbid nothing.
+        if path != _POLICIES and (name in BUILT_IN or (isinstance(value, str) and value in tuple(Policy))):
+            place = "[tools]" if name == "default_policy" else "[tools.policies]"
+            raise self._source.error((*path, name), f"is a policy in the wrong place. Put it under {place}.")
+        if not path and name in {"policies", "default_policy"}:
+            raise self._source.error((name,), f"is not known at the top. Put it under [tools], as [tools.{name}].")
+
+    def _refuse_mistake(self, path: KeyPath, name: str, known: tuple[str, ...], cutoff: float) -> None:
+        names = {known_name.casefold(): known_name for known_name in known}
+        if len(name) > 60:
+            return
+        close = difflib.get_close_matches(name.casefold().replace("-", "_"), names, n=1, cutoff=cutoff)
+        if close:
+            raise self._source.error((*path, name), f"is not known. Did you mean {names[close[0]]}?")
+
+    def _with_custom_providers(self) -> dict[KeyPath, Any]:
+        """Put the entries of [[custom_providers]] among the providers, by their names."""
+        values = {path: value for path, value in self._values.items() if path[:1] != _CUSTOM}
+        entries: dict[str, dict[str, Any]] = {}
+        for path, value in self._values.items():
+            if path[:1] == _CUSTOM:
+                entries.setdefault(path[1], {})[path[2]] = value
+        for number, entry in entries.items():
+            for needed in ("name", "base_url"):
+                if needed not in entry:
+                    raise self._source.error((*_CUSTOM, number), f"has no {needed}. Add it.")
+            name = entry["name"]
+            if name in PRESETS:
+                raise self._source.error(
+                    (*_CUSTOM, number, "name"),
+                    f'is "{name}", which is built in. Use [providers.{name}], or another name.',
+                )
+            for key in entry:
+                path = (*_PROVIDERS, name, "label" if key == "display_name" else key)
+                if key != "name":
+                    if path in values:
+                        raise self._source.error((*_CUSTOM, number, key), f"is set twice for {dotted((name,))}.")
+                    values[path] = entry[key]
+                    self._written[path] = (*_CUSTOM, number, key)
+        return values
+
+
+def checked_value(source: Source, path: KeyPath, value: object) -> Any:
+    """Check one value. Raises ConfigError."""
+    key = KEYS[cast("KeyPath", pattern_of(path))]
+    if key.type is Policy:
+        return _policy(source, path, value)
     try:
-        checked: object = msgspec.convert(value, key.type)
-    except msgspec.ValidationError as error:
-        raise source.error(("agent", name), f"is {_shown(value)}; expected {key.expected}.") from error
-    if isinstance(checked, float) and not math.isfinite(checked):
-        raise source.error(("agent", name), f"is {_shown(value)}; expected {key.expected}.")
-    if name == "provider" and checked not in PROVIDERS:
-        known = ", ".join(f'"{provider}"' for provider in PROVIDERS)
-        raise source.error(("agent", name), f"is {_shown(value)}; the providers are {known}.")
+        checked: Any = msgspec.convert(value, key.type)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise source.error(path, f"is {_shown(value)}; expected {key.expected}.") from error
+    if type(checked) is float and not math.isfinite(checked):
+        raise source.error(path, f"is {_shown(value)}; expected {key.expected}.")
+    if any("\0" in text for text in _texts_in(checked)):
+        raise source.error(path, f"has a NUL character; expected {key.expected}.")
+    if path[-1] in {"base_url", "url"}:
+        return _address(source, path, str(checked), key.expected)
     return checked
 
 
-def _policy(source: Source, path: tuple[str, ...], value: object) -> Policy:
+def _address(source: Source, path: KeyPath, url: str, expected: str) -> str:
+    is_base = path[-1] == "base_url"
+    # The address itself is left out: it may hold a password.
+    if problem := url_problem(url if is_base else url.partition("?")[0], "the variable that api_key_env names"):
+        raise source.error(path, f"{problem}; expected {expected}.")
+    return url.rstrip("/") if is_base else url
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for part in cast("list[object]", value):
+                yield from _texts_in(part)
+        case _:
+            pass
+
+
+def _policy(source: Source, path: KeyPath, value: object) -> Policy:
     words = [policy.value for policy in Policy]
     if isinstance(value, str) and value in words:
         return Policy(value)
-    close = difflib.get_close_matches(value.lower(), words, n=1) if isinstance(value, str) else []
+    text = value.lower() if isinstance(value, str) and len(value) < 40 else ""
+    close = difflib.get_close_matches(text, words, n=1)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     raise source.error(path, f'is {_shown(value)}; expected "allow", "prompt" or "deny".{hint}')
-
-
-def _table(source: Source, parent: Table, path: tuple[str, ...]) -> Table:
-    value = parent.get(path[-1], {})
-    if not isinstance(value, dict):
-        raise source.error(path, f"is {_shown(value)}; expected a table, written [{'.'.join(path)}].")
-    return cast("Table", value)
-
-
-def _check_names(
-    source: Source,
-    path: tuple[str, ...],
-    table: Table,
-    known: Iterable[str],
-    warnings: list[str],
-    *,
-    known_elsewhere: frozenset[str] = frozenset(),
-) -> None:
-    """Refuse names that look like mistakes, and warn of those that only mean nothing here.
-
-    A mistyped name must not pass with a warning: it may be the one that forbids something.
-    """
-    names = {name.casefold(): name for name in known}
-    # In [tools] nearly everything is about what is allowed: "policy" is taken for "policies".
-    cutoff = 0.65 if path == ("tools",) else 0.8
-    for name in table:
-        if name in names.values():
-            continue
-        # A policy in the wrong table would forbid nothing.
-        if path != ("tools", "policies") and (name in BUILT_IN or table[name] in tuple(Policy)):
-            place = "[tools]" if name == "default_policy" else "[tools.policies]"
-            raise source.error((*path, name), f"is a policy in the wrong place. Put it under {place}.")
-        if not path and name in {"policies", "default_policy"}:
-            raise source.error((name,), f"is not known at the top. Put it under [tools], as [tools.{name}].")
-        close = difflib.get_close_matches(name.casefold().replace("-", "_"), names, n=1, cutoff=cutoff)
-        if close and name not in known_elsewhere:
-            raise source.error((*path, name), f"is not known. Did you mean {names[close[0]]}?")
-        where = visible(".".join((*path, name)), one_line=True)[:200]
-        warnings.append(f"{source.label}: {where} is not known here and has no effect.")
 
 
 def _read(path: Path) -> bytes:
@@ -221,22 +300,24 @@ def _shown(value: object) -> str:
             return "a value out of range"
 
 
-def _line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """Find the line that sets a key or opens a table; None where it is written in a way we do not follow."""
-    table: tuple[str, ...] = ()
+def lines_of(text: str) -> Mapping[KeyPath, int]:
+    """Find the lines that set keys and open tables, but for those written in a way we do not follow."""
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    counts: dict[KeyPath, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
-        if header := re.match(r"\[\[?([^\[\]]+)\]", stripped):
-            table = _keys(header[1])
-            found = table
+        if header := re.match(r"\[(\[?)([^\[\]]+)\]", stripped):
+            table = _keys(header[2])
+            if header[1]:
+                counts[table] = counts.get(table, -1) + 1
+                found.setdefault(table, number)
+                table = (*table, str(counts[table]))
+            found.setdefault(table, number)
         elif "=" in stripped:
-            found = (*table, *_keys(stripped.partition("=")[0]))
-        else:
-            continue
-        if found == path:
-            return number
-    return None
+            found.setdefault((*table, *_keys(stripped.partition("=")[0])), number)
+    return found
 
 
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(key.strip().strip("\"'") for key in dotted.split("."))
+def _keys(written: str) -> KeyPath:
+    return tuple(key.strip().strip("\"'") for key in written.split("."))

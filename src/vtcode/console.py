@@ -83,6 +83,8 @@ class Console:
                 self.say(f"{reason} Trying again in {seconds:.0f} s.")
             case events.Compacted(how=how, before=before, after=after):
                 self.say(f"The conversation was made shorter ({how}): {before} tokens before, {after} after.")
+            case events.Rewound(turns=turns):
+                self.say(f"The conversation goes on from the end of turn {turns}.")
             case events.ToolOutput(text=text):
                 # A line being written over, such as a progress bar, is shown as it stands.
                 if line := text.replace("\r", "\n").rstrip().rpartition("\n")[2].strip():

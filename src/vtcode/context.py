@@ -29,6 +29,11 @@ class Profile(Protocol):
     """A way to put a step to a model, and to read what it answers."""
 
     @property
+    def name(self) -> str:
+        """As `profile` in the configuration has it."""
+        ...
+
+    @property
     def output_limit(self) -> int:
         """Tell how many characters of one tool result this model is shown, if the context allows them."""
         ...
@@ -78,6 +83,7 @@ FULL_INSTRUCTIONS = (
 class FullProfile:
     """Tools as the API has them, for models that know how to call them."""
 
+    name = "full"
     output_limit = 12_000
     needs_files = False
     takes_notes = True
@@ -113,6 +119,7 @@ PLAIN_INSTRUCTIONS = "You are vtcode, an assistant for programmers. Answer short
 class PlainProfile:
     """A question and its answer."""
 
+    name = "plain"
     output_limit = 12_000
     needs_files = False
     takes_notes = False

@@ -27,15 +27,25 @@ class Recorder(Protocol):
 class Conversation:
     """What was said so far, folded from facts; every call in it has exactly one answer once a turn has ended."""
 
-    def __init__(self, facts: Iterable[Event] = (), recorder: Recorder | None = None, notes: str = "") -> None:
+    def __init__(
+        self,
+        facts: Iterable[Event] = (),
+        recorder: Recorder | None = None,
+        notes: str = "",
+        turns_before: int = 0,
+    ) -> None:
         """Begin one, or go on with one.
 
         Args:
             facts: what happened before, as it was recorded.
             recorder: keeps what happens from now on.
             notes: what the project says of itself (AGENTS.md). It never changes within a conversation.
+            turns_before: how many turns there were before the first of `facts`.
         """
         self._messages: list[Message] = []
+        self._begins: list[tuple[list[Message], int]] = []
+        """Where each turn begins: the list of that time, which only grew since, and its length."""
+        self._turns_before = turns_before
         self._recorder = recorder
         self.notes = notes
         for fact in facts:
@@ -84,6 +94,7 @@ class Conversation:
     def _fold(self, event: Event) -> None:
         match event:
             case events.TurnStarted(text=text):
+                self._begins.append((self._messages, len(self._messages)))
                 self._messages.append(UserMessage(text))
             case events.Reminded(text=text):
                 self._messages.append(UserMessage(text, by_program=True))
@@ -92,7 +103,13 @@ class Conversation:
             case events.ToolFinished(result=result):
                 self._messages.append(result)
             case events.Compacted(messages=messages):
-                self._messages[:] = messages
+                self._messages = list(messages)
+            case events.Rewound(turns=turns):
+                at = max(0, turns - self._turns_before)
+                if at < len(self._begins):
+                    messages, length = self._begins[at]
+                    self._messages = messages[:length]
+                    del self._begins[at:]
             case _:
                 pass
 

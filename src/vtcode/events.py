@@ -4,8 +4,8 @@ A run may begin with `RunStarted`. A turn is `TurnStarted`, then steps, then exa
 `StepStarted`, deltas, `MessageFinished`, and then for each call of that message, in order: `ApprovalAsked` and
 `ApprovalGiven` when a person had to decide, `ToolStarted` when the call may run, what it prints (`ToolOutput`), and
 always exactly one `ToolFinished`. `Reminded` stands between steps, and so does `Compacted`, or in a step whose
-request did not fit. Notices, retries and waits may stand anywhere inside the turn. Deltas and waits are drawn and
-never kept (`EPHEMERAL`); the rest are facts.
+request did not fit. Notices, retries and waits may stand anywhere inside the turn, and `Rewound` between turns only.
+Deltas and waits are drawn and never kept (`EPHEMERAL`); the rest are facts.
 """
 
 from collections.abc import Iterable
@@ -125,6 +125,13 @@ class Compacted(msgspec.Struct, frozen=True, tag="compacted"):
     after: int
 
 
+class Rewound(msgspec.Struct, frozen=True, tag="rewound"):
+    """The conversation goes on from an earlier point; what was said after it does not count any more."""
+
+    turns: int
+    """How many turns stand, from the first."""
+
+
 class Retrying(msgspec.Struct, frozen=True, tag="retrying"):
     """A request failed and is made again."""
 
@@ -170,6 +177,7 @@ Event = (
     | ToolFinished
     | Reminded
     | Compacted
+    | Rewound
     | Retrying
     | Notice
     | TurnFinished
@@ -217,6 +225,8 @@ def check_order(events: Iterable[Event]) -> None:
                 _require(state in {"turn", "calls"} and not unanswered, event)
             case Compacted():
                 _require(not unanswered, event)
+            case Rewound():
+                _require(False, event)
             case RunStarted() | Waiting() | Retrying() | Notice():
                 pass
             case TurnFinished():

@@ -32,6 +32,7 @@ class GuidedProfile:
     are is shown by examples, the one form of instruction that such a model follows.
     """
 
+    name = "guided"
     output_limit = 3_000
     needs_files = True
     takes_notes = False

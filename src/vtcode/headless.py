@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,12 @@ import msgspec
 
 from vtcode import __version__
 from vtcode.console import AskingApprover, Console
-from vtcode.conversation import Conversation
+from vtcode.conversation import Conversation, Recorder
 from vtcode.events import Event, RunStarted, TextDelta, TurnFinished
 from vtcode.messages import Finish
 from vtcode.output import check_writable, write_whole
 from vtcode.providers import ProviderError
+from vtcode.sessions.session import Session
 from vtcode.settings import Settings
 from vtcode.startup import Running, start
 from vtcode.workspace import Workspace
@@ -52,6 +53,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """After which the run is stopped."""
     schema: "Schema | None" = None
     """What the answer must follow."""
+    session: Session | None = None
+    """Keeps the run, and is closed in the end; None to keep nothing."""
 
 
 async def run_once(settings: Settings, workspace: Workspace, options: RunOptions) -> int:
@@ -73,6 +76,9 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
     except ProviderError as error:
         console.fail(str(error))
         return Exit.FAILED
+    finally:
+        if options.session is not None:
+            options.session.close()
     if end.error:
         console.fail(end.error)
     console.say(summary(end))
@@ -82,6 +88,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
 
 
 async def _work(settings: Settings, workspace: Workspace, options: RunOptions, console: Console) -> TurnFinished:
+    session = options.session
     async with start(
         settings,
         workspace,
@@ -91,13 +98,24 @@ async def _work(settings: Settings, workspace: Workspace, options: RunOptions, c
         full_auto=options.full_auto,
         embedded=options.embedded,
         schema=options.schema.value if options.schema else None,
+        session=session,
     ) as running:
         console.say(running.summary if options.with_tools else f"{running.model} at {running.address}")
+        if session is not None:
+            session.begin()
+            if session.is_resumed:
+                console.say(f"Session {session.id}, from the end of its last turn.")
         lines = JsonLines() if options.as_json else None
         if lines is not None:
             sandbox = str(running.sandbox) if options.with_tools else ""
-            lines.record(RunStarted(__version__, running.model, running.address, sandbox))
-        conversation = Conversation(recorder=lines, notes=running.notes)
+            kept = session.id if session is not None and session.is_kept else ""
+            lines.record(RunStarted(__version__, running.model, running.address, sandbox, kept))
+        conversation = Conversation(
+            session.facts if session is not None else (),
+            _Recorders([recorder for recorder in (session, lines) if recorder is not None]),
+            running.notes,
+            session.turns_before if session is not None else 0,
+        )
 
         async def turn(text: str) -> TurnFinished:
             return await _turn(running, conversation, text, None if options.as_json else console, options.schema)
@@ -128,10 +146,21 @@ async def _turn(
     return end
 
 
+class _Recorders:
+    """Tells several recorders, in order."""
+
+    def __init__(self, recorders: Sequence[Recorder]) -> None:
+        self._recorders = recorders
+
+    def record(self, event: Event) -> str | None:
+        said = [recorder.record(event) for recorder in self._recorders]
+        return " ".join(filter(None, said)) or None
+
+
 class JsonLines:
     """Prints each fact as a line of JSON, those of an interrupted turn too."""
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event) -> str | None:
         # ASCII: the same value to a parser, and no control character for a terminal that it may be shown on.
         print(json.dumps(msgspec.to_builtins(event)).replace("\x7f", "\\u007f"), flush=True)
 

@@ -35,6 +35,7 @@ from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
 
 EMPTY = "Your reply was empty. Go on, or say what you found."
+STILL_EMPTY = "The model gave no answer, also when asked again. Ask in other words, or try another model."
 OUT_OF_STEPS = (
     "You have used up your steps. Do not call tools any more: say now what you found, what you did and what is left."
 )
@@ -108,20 +109,22 @@ class Agent:
         try:
             yield started
             if problem:
-                yield events.Notice(problem)
+                yield _told(conversation, problem)
             async with contextlib.aclosing(self._steps(conversation, tally)) as steps:
                 async for event in steps:
                     problem = conversation.hear(event)
                     tally.hear(event)
                     yield event
                     if problem:
-                        yield events.Notice(problem)
+                        yield _told(conversation, problem)
         except ProviderError as error:
             tally.finish, tally.error = Finish.FAILED, str(error)
         finally:
             conversation.settle("".join(tally.said))
             finished = tally.finished()
-            conversation.hear(finished)
+            problem = conversation.hear(finished)
+        if problem:
+            yield events.Notice(problem)
         yield finished
 
     async def compact(self, conversation: Conversation, *, by_model: bool = True) -> AsyncGenerator[Event]:
@@ -173,6 +176,9 @@ class Agent:
                 has_been_empty = True
                 yield events.Reminded(EMPTY)
                 continue
+            if is_empty and has_been_empty:
+                tally.finish, tally.error = Finish.FAILED, STILL_EMPTY
+                return
             if not message.calls or self._profile.is_last(step):
                 tally.finish = Finish.LENGTH if message.finish is Finish.LENGTH else Finish.STOP
                 return
@@ -347,6 +353,13 @@ class _Feed:
             self._news.set()
         text, self._text = self._text, ""
         return text or (None if self._is_ended else "")
+
+
+def _told(conversation: Conversation, problem: str) -> events.Notice:
+    """Have a problem of the recorder's known by whoever else listens; it says each once."""
+    notice = events.Notice(problem)
+    conversation.hear(notice)
+    return notice
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:

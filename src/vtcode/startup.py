@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from vtcode.context import Profile, choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, Approver, TurnSettings
-from vtcode.models import choose_model
+from vtcode.models import choose_model, named
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -31,7 +32,9 @@ from vtcode.providers import (
 from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Level, detect
+from vtcode.sessions.session import Session, Setup
 from vtcode.settings import ContextSettings, Settings
+from vtcode.situation import Situation
 from vtcode.tools import TOOLS, Tool, ToolContext
 from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
@@ -47,12 +50,16 @@ class Running(msgspec.Struct, frozen=True):
     model: str
     address: str
     sandbox: Level
-    context_length: int | None = None
+    context_length: int | None
     """Tokens that a request may use, where the server tells."""
-    notes: str = ""
-    """What a new conversation is told of the project."""
-    warms_up: bool = False
+    notes: str
+    """What the project says of itself, as it stands in the prompt of this session."""
+    warms_up: bool
     """Whether the server may be sent the fixed part of the prompt ahead."""
+    list_models: Callable[[], Awaitable[list[ModelInfo]]]
+    """Asks the server which models it has now. Raises a ProviderError."""
+    within: "Callable[[Session | None], Running]"
+    """Gives what works with the same server and model, in another session."""
 
     @property
     def summary(self) -> str:
@@ -71,6 +78,7 @@ async def start(
     full_auto: bool = False,
     embedded: bool = False,
     schema: JsonObject | None = None,
+    session: Session | None = None,
 ) -> AsyncGenerator[Running]:
     """Bring up everything that a run needs, and take it down again.
 
@@ -80,6 +88,7 @@ async def start(
         full_auto: policies of `prompt` let calls run.
         embedded: start the embedded server without looking for another.
         schema: what every reply must follow; for a run without tools.
+        session: keeps what happens; one that is gone on with brings its model and profile.
 
     Raises:
         ProviderError: when no server answers, or has no fitting model.
@@ -91,6 +100,7 @@ async def start(
         if box is not None:
             stack.callback(box.cancel)
         provider, known = await reach(settings, stack, say, embedded=embedded)
+        settings = _pinned(settings, session, known)
         model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
         if tools and settings.mcp.enabled and settings.mcp.servers:
@@ -104,41 +114,55 @@ async def start(
         level = await box if box is not None else Level.NONE
         background = Background()
         stack.push_async_callback(background.close)
-        agent = Agent(
-            provider,
-            profile,
-            tools,
-            ToolContext(
-                workspace=workspace,
-                output_limit=_output_limit(settings, profile, context),
-                level=level,
-                sandbox=settings.sandbox,
-                background=background,
+        turns = TurnSettings(
+            base=Request(
+                model=model,
+                system="",
+                messages=(),
+                temperature=settings.temperature,
+                max_tokens=settings.max_tokens,
+                stall_timeout=settings.stall_timeout,
+                schema=schema,
+                reasoning_effort=settings.reasoning_effort,
+                parallel_tool_calls=settings.parallel_tool_calls,
             ),
-            approver,
-            TurnSettings(
-                base=Request(
-                    model=model,
-                    system="",
-                    messages=(),
-                    temperature=settings.temperature,
-                    max_tokens=settings.max_tokens,
-                    stall_timeout=settings.stall_timeout,
-                    schema=schema,
-                    reasoning_effort=settings.reasoning_effort,
-                    parallel_tool_calls=settings.parallel_tool_calls,
-                ),
-                policies=settings.policies,
-                commands=settings.commands,
-                full_auto=full_auto,
-                max_steps=settings.max_turns,
-                budget=Budget(context, settings.context.compact_at, settings.max_tokens),
-                keep_turns=settings.context.keep_recent_turns,
-            ),
-            lambda: workspace_files(workspace),
+            policies=settings.policies,
+            commands=settings.commands,
+            full_auto=full_auto,
+            max_steps=settings.max_turns,
+            budget=Budget(context, settings.context.compact_at, settings.max_tokens),
+            keep_turns=settings.context.keep_recent_turns,
+        )
+        tool_context = ToolContext(
+            workspace=workspace,
+            output_limit=_output_limit(settings, profile, context),
+            level=level,
+            sandbox=settings.sandbox,
+            background=background,
+        )
+        setup = Setup(
+            model=model,
+            provider=settings.provider,
+            profile=profile.name,
+            prefix=_prefix_digest(profile, turns.base),
+            notes=notes.text,
         )
         warms_up = settings.context.warm_up and is_local(provider.address)
-        yield Running(agent, model, provider.address, level, context, notes.text, warms_up)
+
+        def within(session: Session | None) -> Running:
+            agent = Agent(
+                provider,
+                profile,
+                tools,
+                session_context(tool_context, session),
+                approver,
+                turns,
+                lambda: workspace_files(workspace),
+            )
+            pinned = session.pin(setup) if session else setup.notes
+            return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
+
+        yield within(session)
 
 
 def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
@@ -171,6 +195,35 @@ def is_local(address: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return host == "localhost" or host.endswith((".local", ".lan", ".internal", ".localhost"))
+
+
+def session_context(context: ToolContext, session: Session | None) -> ToolContext:
+    """Have calls work in a session: earlier contents of files and whole outputs are kept in it."""
+    if session is None:
+        return context
+    return msgspec.structs.replace(context, spool=session.spool, changes=session.changes)
+
+
+def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo]) -> Settings:
+    """Go on with the model and the profile that a session had, so that the server's cache still matches.
+
+    A model that was asked for comes first, and one that the server does not have any more is made up for.
+    """
+    header = session.pinned if session else None
+    if header is None or not header.model or header.provider != settings.provider:
+        return settings
+    asked = settings.sources.get("agent.default_model", "").endswith("--model")
+    if (asked and settings.default_model != header.model) or (known and named(header.model, known) is None):
+        return settings
+    profile = header.profile if settings.profile == "auto" else settings.profile
+    return msgspec.structs.replace(settings, default_model=header.model, profile=profile)
+
+
+def _prefix_digest(profile: Profile, base: Request) -> str:
+    """Name what stands before the conversation in each request."""
+    request = profile.request(base, Situation(messages=(), step=1))
+    fixed = (request.system, request.messages, request.tools)
+    return hashlib.sha256(msgspec.json.encode(fixed)).hexdigest()
 
 
 def _server_tools(

@@ -79,6 +79,16 @@ def header(path: tuple[str, ...]) -> str:
     return f"[{'.'.join(map(_key, path))}]"
 
 
+def dotted_key(path: tuple[str, ...]) -> str:
+    """Write the name of a key, with its tables."""
+    return ".".join(map(_key, path))
+
+
+def toml_value(value: Any) -> str:
+    """Write a value; None, which TOML does not have, as nothing."""
+    return "" if value is None else _value(value)
+
+
 def _is_same_but(before: Table, changed: str, path: tuple[str, ...]) -> bool:
     parent: Any = before
     for name in path[:-1]:

@@ -49,6 +49,8 @@ def test_policies_are_honoured_exactly(home: Path, policy: str, flags: list[str]
     steps = [call("read_file", path="out.txt"), call("write_file", path="out.txt", content="new\n")]
     with bench(home, *steps, says("Finished.")) as b:
         b.write("vtcode.toml", f'[tools.policies]\nwrite_file = "{policy}"\n')
+        # Without it, a workspace may not allow what the built-in policy asks for.
+        assert run(["vtcode", "trust", "--yes"], b.environment, cwd=b.workspace).returncode == 0
         kept = b.write("out.txt", "old\n")
         events, ended = b.events("Write it", *flags)
     assert ended.returncode == status

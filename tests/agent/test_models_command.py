@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from tests.agent.support import bench, call, says
-from tests.support.faults import fault_server, response
+from tests.support.faults import STREAM_HEAD, fault_server, response
 from tests.support.processes import clean_environment, run
-from vtcode.models import named
-from vtcode.providers import ModelInfo
+from vtcode.models import choose_model, named
+from vtcode.providers import Endpoint, ModelInfo, ModelNotFound
 from vtcode.providers.catalogue import LMSTUDIO, merged
 from vtcode.providers.discovery import native_url, read_models
+from vtcode.providers.presets import PRESETS
+from vtcode.settings import ProviderSettings, Settings
+from vtcode.startup import endpoint_of
 
 LISTED = {
     "object": "list",
@@ -190,3 +193,28 @@ def test_an_id_is_found_without_its_publisher_unless_two_have_it() -> None:
     assert named("x/M", known) == known[0]
     assert named("n", known) is None
     assert named("b/n", known) == known[1]
+
+
+def test_a_typed_id_is_tried_where_the_server_lists_nothing() -> None:
+    endpoint = Endpoint("http://localhost:1/v1", None, PRESETS["ollama"])
+    assert choose_model("my/model", [], endpoint) == ("my/model", None)
+    with pytest.raises(ModelNotFound, match=r"Ollama at .* has no model 'my/model'; it has: other\."):
+        choose_model("my/model", [ModelInfo(id="other")], endpoint)
+    with pytest.raises(ModelNotFound, match=r"no chat model yet.*ollama pull"):
+        choose_model(None, [], endpoint)
+
+
+def test_a_server_without_a_list_is_asked_for_the_model_that_was_named(home: Path) -> None:
+    fine = STREAM_HEAD + b'data: {"choices":[{"delta":{"content":"fine"},"finish_reason":"stop"}]}\n\n'
+    with fault_server(fine, listing=response(404, b"{}")) as server:
+        environment = clean_environment(home, {"LMSTUDIO_BASE_URL": server.url})
+        ended = run(["vtcode", "--model", "x/y", "ask", "hi"], environment, cwd=home)
+    assert ended.stdout == "fine\n", ended.stderr
+
+
+def test_a_custom_provider_is_spoken_of_by_its_own_name_and_variable() -> None:
+    own = ProviderSettings(base_url="http://box/v1", api_key_env="BOX_KEY", label="The box")
+    settings = Settings(provider="box", base_url="http://box/v1", providers={"box": own})
+    preset = endpoint_of(settings).preset
+    assert (preset.label, preset.api_key_env, preset.has_native_list) == ("The box", "BOX_KEY", False)
+    assert preset.address_setting == "its base_url in vtcode.toml"

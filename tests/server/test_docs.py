@@ -62,13 +62,15 @@ def test_every_module_has_its_line_in_the_architecture() -> None:
         for row in rows.splitlines():
             names: list[str] = re.findall(r"`([a-z_/]+\.py)`", row.split("|")[1])
             listed += [f"{folder}/{name}" for name in names]
-    ours = [name for name in listed if not name.startswith("vtcode")]
+    # The agent's commands are a folder whose names say all.
+    ours = [name for name in listed if not name.startswith("vtcode/commands/")]
     assert len(set(ours)) == len(ours)
     source = REPOSITORY / "src"
     there = {
         str(path.relative_to(source))
-        for package in ("lmserver", "lmwire")
+        for package in ("lmserver", "lmwire", "vtcode")
         for path in (source / package).rglob("*.py")
         if path.name != "__main__.py" and len(path.read_text().splitlines()) > 6
+        if path.parent != source / "vtcode" / "commands"
     }
     assert set(ours) == there

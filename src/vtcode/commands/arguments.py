@@ -24,11 +24,21 @@ class Invocation(msgspec.Struct, frozen=True):
     def workspace(self) -> Workspace:
         return Workspace(self.root)
 
-    def settings(self) -> Settings:
-        """Merge the configuration. Raises ConfigError."""
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """What the common flags set, as the configuration takes it."""
         options = self.options
         names = {"provider": options.provider, "default_model": options.model, "config": options.config}
-        return load(self.root, self.environ, {name: value for name, value in names.items() if value is not None})
+        return {name: value for name, value in names.items() if value is not None}
+
+    @property
+    def assignments(self) -> tuple[str, ...]:
+        """Each `key=value` of `-c`, in order."""
+        return (*getattr(self.options, "assigned_first", ()), *getattr(self.options, "assigned", ()))
+
+    def settings(self) -> Settings:
+        """Merge the configuration. Raises ConfigError."""
+        return load(self.root, self.environ, self.flags, self.assignments)
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str, notes: str = "") -> None:
@@ -48,6 +58,36 @@ def describe(parser: argparse.ArgumentParser, description: str, examples: str, n
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_session(parser: argparse.ArgumentParser, *, may_choose: bool) -> None:
+    """Add what names the session to go on with.
+
+    Args:
+        parser: of a command whose session is kept.
+        may_choose: whether `--resume` alone asks which; not where a task follows it.
+    """
+    parser.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="go on with this folder's last session",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="ID",
+        nargs="?" if may_choose else None,
+        const="" if may_choose else None,
+        default=argparse.SUPPRESS,
+        help="go on with a session, by the beginning of its id" + ("; without one, choose" if may_choose else ""),
+    )
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="leave that session as it is, and go on with a copy",
+    )
 
 
 def positive(text: str) -> int:

@@ -8,7 +8,8 @@ import msgspec
 
 from vtcode.approval import Policies, Policy
 from vtcode.commands.arguments import Invocation, describe
-from vtcode.commands.run import add_output, run_options
+from vtcode.commands.opening import open_session
+from vtcode.commands.run import add_no_session, add_output, run_options
 from vtcode.headless import run_once
 from vtcode.review import collect, task
 
@@ -29,11 +30,14 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
     describe(parser, "Review changes: those that are not committed, or a range of revisions.", _EXAMPLES)
     parser.add_argument("revisions", nargs="?", metavar="RANGE", help="revisions as `git diff` takes them")
     add_output(parser)
+    add_no_session(parser)
     parser.set_defaults(command=_review, max_turns=None)
 
 
 def _review(invocation: Invocation) -> Coroutine[None, None, int]:
     settings = msgspec.structs.replace(invocation.settings(), policies=_READING)
+
+    session = None if invocation.options.no_session else open_session(invocation, settings.api_key or "")
 
     async def review() -> int:
         changes = await collect(invocation.root, invocation.options.revisions)
@@ -43,6 +47,7 @@ def _review(invocation: Invocation) -> Coroutine[None, None, int]:
         options = run_options(
             invocation.options, lambda running: task(changes, running.context_length), with_tools=True
         )
-        return await run_once(settings, invocation.workspace, msgspec.structs.replace(options, full_auto=False))
+        options = msgspec.structs.replace(options, full_auto=False, session=session)
+        return await run_once(settings, invocation.workspace, options)
 
     return review()

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from vtcode.commands.arguments import Invocation, describe, positive, seconds
+from vtcode.commands.arguments import Invocation, add_session, describe, positive, seconds
+from vtcode.commands.opening import is_asked_for, open_session
+from vtcode.config import ConfigError
 from vtcode.headless import RunOptions, run_once
 from vtcode.startup import Running
 
 _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
   vtcode exec --full-auto "Run the tests and tell me what fails"
+  vtcode exec --continue "Now write a test for it"
   cat task.md | vtcode exec -"""
+
+_EXEC_NOTES = """What is said and done is kept as a session (`vtcode sessions list`) until you delete it."""
 
 _ASK_EXAMPLES = """  vtcode ask "What does os.replace promise?"
   git diff | vtcode ask "Review this diff:" -
@@ -26,7 +31,7 @@ standard error says where it fails. A file that is no JSON Schema ends with 2.""
 def add(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the arguments of `exec` or `ask`."""
     if name == "exec":
-        describe(parser, "Do one task with the tools, and end.", _EXEC_EXAMPLES)
+        describe(parser, "Do one task with the tools, and end.", _EXEC_EXAMPLES, _EXEC_NOTES)
     else:
         describe(parser, "Answer one question, without tools.", _ASK_EXAMPLES, _ASK_NOTES)
         parser.add_argument("--schema", metavar="FILE", type=Path, help="a JSON Schema that the answer must follow")
@@ -36,6 +41,8 @@ def add(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument(
             "--max-turns", metavar="N", type=positive, help="most steps (model replies), over agent.max_turns"
         )
+        add_session(parser, may_choose=False)
+        add_no_session(parser)
     parser.set_defaults(command=_run, with_tools=name == "exec", max_turns=None, schema=None)
 
 
@@ -49,6 +56,11 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "--output-last-message", "-o", metavar="FILE", type=Path, help="write the final answer into a file as well"
     )
     parser.add_argument("--timeout", metavar="SECONDS", type=seconds, help="stop after so long (exit status 4)")
+
+
+def add_no_session(parser: argparse.ArgumentParser) -> None:
+    """Add `--no-session`."""
+    parser.add_argument("--no-session", action="store_true", help="keep nothing of this run")
 
 
 def run_options(options: argparse.Namespace, task: Callable[[Running], str], *, with_tools: bool) -> RunOptions:
@@ -72,6 +84,14 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
         settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
     text = " ".join(_with_input(word) for word in options.text)
     given = run_options(options, lambda _: text, with_tools=options.with_tools)
+    if options.with_tools and not options.no_session:
+        given = msgspec.structs.replace(given, session=open_session(invocation, settings.api_key or ""))
+    elif is_asked_for(options):
+        raise ConfigError(
+            "--no-session keeps nothing, so no session can be gone on with in it."
+            if options.with_tools
+            else "ask keeps no session and goes on with none. Use `vtcode exec --continue`."
+        )
     if options.schema is not None:
         # Loaded for those who ask for it: the validator costs as much as the whole start.
         from vtcode.schema import Schema

@@ -87,6 +87,8 @@ class HttpProvider:
                 None, connect=LOCAL_CONNECT_TIMEOUT if endpoint.preset.is_local else CONNECT_TIMEOUT
             ),
             follow_redirects=False,
+            # Reading the certificates takes a tenth of the start-up, and plain HTTP has none.
+            verify=urlsplit(endpoint.base_url).scheme != "http",
             # A proxy from the environment is for other machines; this one is reached directly.
             trust_env=host not in _LOOPBACK,
         )
@@ -202,7 +204,7 @@ class HttpProvider:
             if rest:
                 yield TextDelta(rest)
         if message.finish is Finish.STOP and not message.text.strip():
-            yield Note("The model ended its reply without an answer. Ask again in other words, or try another model.")
+            yield Note("The model ended its reply without an answer.")
         yield Completed(message)
 
     async def _data(self, dialect: Dialect, request: Request) -> AsyncGenerator[str]:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 RETRIED = frozenset({408, 429, *range(500, 600)} - {501, 505})
-"""Statuses that may pass. 501 and 505 tell what the server will never do, and every other 4xx is about the request, which would be no better the second time."""
+"""Statuses that may pass. 501 and 505 tell what the server will never do, and every other 4xx is about the request,
+which would be no better the second time."""
 
 FIRST_WAIT = 0.5
 """Seconds; each further wait is twice as long."""
