@@ -37,7 +37,8 @@ def limited(shell: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
     """Return the command line that runs a shell under the limits that each process carries.
 
     Memory is not among them: what programs map says little about what they use, and those that map most
-    (Node.js, Go, the JVM) would not even start.
+    (Node.js, Go, the JVM) would not even start. The number of processes is, but does not bind the superuser; in a
+    user namespace it counts those of the box alone (Linux 5.14).
 
     Args:
         shell: a POSIX shell that knows `ulimit`, and its arguments.
@@ -45,7 +46,7 @@ def limited(shell: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
     """
     # bash counts in units of 1,024 bytes, other shells in the 512 of POSIX.
     unit = 1024 if shell[0].endswith("/bash") else 512
-    settings = (("c", 0), ("n", limits.files), ("f", limits.file_size // unit))
+    settings = (("c", 0), ("n", limits.files), ("f", limits.file_size // unit), ("u", limits.processes))
     prelude = "; ".join(f"ulimit -{name} {value} 2>/dev/null" for name, value in settings)
     options = tuple(word for word in shell[1:] if word in ("--norc", "--noprofile"))
     return (shell[0], *options, "-c", f'{prelude}; exec "$@"', "limits", *shell)
