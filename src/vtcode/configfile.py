@@ -20,6 +20,8 @@ from vtcode.text import visible
 from vtcode.urls import url_problem
 
 MOST_BYTES: Final = 1 << 20
+MOST_DOTTED: Final = 20_000
+"""The sum of the squares of the dots in each line: what the TOML reader takes for dotted keys grows with it."""
 _MOST_VALUES: Final = 1000
 _MOST_WARNINGS: Final = 10
 
@@ -80,6 +82,8 @@ def read_table(path: Path, label: str) -> tuple[Source, Table]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{label}, line {line}: not valid UTF-8. Save the file as UTF-8.") from error
+    if sum(_dots(line) ** 2 for line in text.split("\n") if "." in line) > MOST_DOTTED:
+        raise ConfigError(f"{label} is nested too deeply. A setting is at most four tables deep.")
     try:
         return Source(label, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -321,3 +325,11 @@ def lines_of(text: str) -> Mapping[KeyPath, int]:
 
 def _keys(written: str) -> KeyPath:
     return tuple(key.strip().strip("\"'") for key in written.split("."))
+
+
+_TOKEN: Final = re.compile(r"""\"(?:\\.|[^"\\])*"|'[^']*'|#.*|[^"'#.]+|.""")
+
+
+def _dots(line: str) -> int:
+    """Count the dots that can part names: those outside of texts and comments."""
+    return _TOKEN.findall(line).count(".")

@@ -225,6 +225,28 @@ def test_files_that_are_no_configuration_are_told_at_once(desk: Desk, tmp_path: 
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{'.'.join('a' * 20_000)} = 1\n",
+        f"[{'.'.join('h' * 16)}]\n" + "".join(f"k{number}{'.a' * 15} = 1\n" for number in range(20_000)),
+        f"x = {{ {', '.join(f'k{number}{chr(46)}a{chr(46)}a = 1' for number in range(20_000))} }}\n",
+    ],
+    ids=["one long key", "many keys", "one long line"],
+)
+def test_dotted_keys_that_take_the_reader_long_are_refused_at_once(desk: Desk, text: str) -> None:
+    desk.workspace(text)
+    started = time.monotonic()
+    assert desk.error().startswith("vtcode.toml is nested too deeply.")
+    assert time.monotonic() - started < 1
+
+
+def test_dots_in_texts_and_comments_are_not_taken_for_keys(desk: Desk) -> None:
+    dots = "a." * 90
+    desk.workspace(f'# {dots}\n[agent]\ndefault_model = "{dots}"  # {dots}\n')
+    assert desk.load().default_model == dots
+
+
 def test_a_file_from_another_editor_may_begin_with_a_byte_order_mark(desk: Desk) -> None:
     desk.workspace("\ufeff[agent]\r\nmax_turns = 3\r\n")
     assert desk.load().max_turns == 3
