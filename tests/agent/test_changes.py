@@ -334,6 +334,7 @@ class Together(RuleBasedStateMachine):
             if name in self.known:
                 self.known[name] = self.files[name]
             del self.files[other]
+            self.known.pop(other, None)
 
     @invariant()
     def files_are_as_they_should_be(self) -> None:
@@ -343,7 +344,7 @@ class Together(RuleBasedStateMachine):
 
 TestTogether = Together.TestCase
 TestTogether.settings = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -151,7 +151,7 @@ def test_a_workspace_can_tighten(desk: Desk) -> None:
         ("[agent]\nmax_turns = true", "vtcode.toml, line 2: agent.max_turns is true; expected a whole number from "),
         (
             '[agent]\nprofile = "fast"',
-            'vtcode.toml, line 2: agent.profile is "fast"; expected "auto", "full" or "guided".',
+            'vtcode.toml, line 2: agent.profile is "fast"; expected "auto", "full", "compact" or "guided".',
         ),
         (
             '[agent]\nprovider = "lmstudoi"',

@@ -1,8 +1,8 @@
 """The log of a session: whatever happens to it, what is read back is a conversation."""
 
 import itertools
-import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -278,6 +278,14 @@ def test_a_conversation_taken_back_is_the_one_that_was_read_back(data: st.DataOb
     assert Conversation(read_history(made).facts).messages == live.messages
 
 
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], check=False).returncode
+print(f"kilobytes={resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)
+sys.exit(status)
+"""
+
+
 def test_a_log_of_a_million_lines_and_six_gigabytes_is_gone_on_with(home: Path) -> None:
     with bench(home, *[says("here")] * 3) as b:
         b.exec("go")
@@ -287,7 +295,8 @@ def test_a_log_of_a_million_lines_and_six_gigabytes_is_gone_on_with(home: Path) 
         assert log.stat().st_size > 6_000_000_000
         started = time.monotonic()
         process = subprocess.Popen(
-            [str(BIN / "vtcode"), "exec", "--continue", "go"],
+            # A child of a small process: what this one needs counts in the figures of its own children.
+            [sys.executable, "-c", MEASURE, str(BIN / "vtcode"), "exec", "--continue", "go"],
             env=b.environment,
             cwd=b.workspace,
             stdout=subprocess.PIPE,
@@ -297,12 +306,11 @@ def test_a_log_of_a_million_lines_and_six_gigabytes_is_gone_on_with(home: Path) 
         assert process.stdout is not None and process.stderr is not None
         said = process.stderr.read()
         answer = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
         seconds = time.monotonic() - started
         assert process.returncode == 0 and answer == "here\n", said
         assert "skipped" in said and "left unread" in said
-        assert usage.ru_maxrss < 500_000, "kilobytes"
+        assert int(said.rpartition("kilobytes=")[2]) < 500_000
         assert seconds < 5
         started = time.monotonic()
         assert vtcode(b, "sessions", "list").stdout.startswith(folder.name)
