@@ -53,7 +53,8 @@ def config_text() -> str:
             if key.live:
                 lines.append(f"{path[-1]} = {key.live}")
             else:
-                lines.append(f"# {path[-1]} = {'(unset)' if key.default is None else toml_value(key.default)}")
+                unset = key.example or "(unset)"
+                lines.append(f"# {path[-1]} = {unset if key.default is None else toml_value(key.default)}")
         lines.append("")
     return "\n".join(lines)
 
