@@ -151,7 +151,7 @@ def test_a_workspace_can_tighten(desk: Desk) -> None:
         ("[agent]\nmax_turns = true", "vtcode.toml, line 2: agent.max_turns is true; expected a whole number from "),
         (
             '[agent]\nprofile = "fast"',
-            'vtcode.toml, line 2: agent.profile is "fast"; expected "auto", "full" or "guided".',
+            'vtcode.toml, line 2: agent.profile is "fast"; expected "auto", "full", "compact" or "guided".',
         ),
         (
             '[agent]\nprovider = "lmstudoi"',
@@ -222,6 +222,9 @@ def test_files_that_are_no_configuration_are_told_at_once(desk: Desk, tmp_path: 
     path.unlink()
     path.symlink_to("/dev/zero")
     assert "not a file" in desk.error()
+    path.unlink()
+    path.symlink_to(path)
+    assert desk.error() == "vtcode.toml cannot be read: Too many levels of symbolic links. Correct or remove it."
     assert time.monotonic() - started < 1
 
 
