@@ -34,6 +34,12 @@ def test_a_workspace_that_is_no_folder_is_named(home: Path, workspace: str) -> N
     assert ended.returncode == 2 and "--workspace" in ended.stderr and "Traceback" not in ended.stderr
 
 
+def test_a_link_to_itself_is_no_workspace(home: Path) -> None:
+    (home / "loop").symlink_to("loop")
+    ended = run(["vtcode", "exec", "--workspace", "loop", "hi"], clean_environment(home), cwd=home)
+    assert ended.returncode == 2 and "loop cannot be the workspace" in ended.stderr
+
+
 def test_a_folder_that_was_deleted_is_no_workspace(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()

@@ -8,9 +8,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vtcode import __version__
 from vtcode.commands.arguments import Invocation, add_session
@@ -59,7 +59,8 @@ def run(arguments: Sequence[str]) -> int:
     _mend_streams()
     options = make_parser(arguments).parse_args(arguments)
     try:
-        root = Path(options.workspace or os.curdir).resolve(strict=True)
+        # Unlike Path.resolve, it has a link to itself be an OSError.
+        root = Path(os.path.realpath(options.workspace or os.curdir, strict=True))
         os.scandir(root).close()
     except OSError as error:
         where = options.workspace or "the current folder"
@@ -148,7 +149,15 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
         command = commands.add_parser(name, help=summary, parents=[common])
         if name in arguments:
             importlib.import_module(f"vtcode.commands.{module}").add(command, name)
+            for action in _actions(command):
+                _add_common(action, "assigned_last")
     return parser
+
+
+def _actions(command: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
+    """Give the parsers of what stands behind a command: `list` and `show` of `sessions`."""
+    found: Any = command._subparsers  # pyright: ignore[reportPrivateUsage]
+    return found._group_actions[0].choices.values() if found is not None else ()
 
 
 def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
@@ -164,6 +173,11 @@ def _common(assigned: str) -> argparse.ArgumentParser:
         assigned: where the values of `-c` are kept: argparse lets those after a command replace those before it.
     """
     common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, assigned)
+    return common
+
+
+def _add_common(common: argparse.ArgumentParser, assigned: str) -> None:
     # SUPPRESS keeps a sub-command's default from overwriting what stood before the sub-command.
     for name, metavar, what in (
         ("--provider", "NAME", "the provider (default: lmstudio)"),
@@ -192,4 +206,3 @@ def _common(assigned: str) -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="use the embedded server, whatever else runs",
     )
-    return common

@@ -217,7 +217,8 @@ def _ignored(entries: Iterable[Ignored], layers: Iterable[Layer]) -> tuple[str, 
         f"{label}: {sentence} To trust this file, run `vtcode trust`." for sentence in sentences[:_MOST_WARNINGS]
     ]
     if more := len(sentences) - len(shown):
-        shown.append(f"{label}: {more:,} more keys are ignored until you run `vtcode trust`.")
+        keys = "1 more key is" if more == 1 else f"{more:,} more keys are"
+        shown.append(f"{label}: {keys} ignored until you run `vtcode trust`.")
     return tuple(shown)
 
 

@@ -1,5 +1,6 @@
 """The layers of configuration: which files there are, what the environment and the command line set."""
 
+import os
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,7 +176,8 @@ def _value(text: str) -> object:
 
 
 def _refuse_link_outwards(root: Path, place: Place) -> None:
-    real = place.path.resolve()
+    # Unlike Path.resolve, this takes a link to itself, which is then told as what cannot be read.
+    real = Path(os.path.realpath(place.path))
     if real.is_file() and not real.is_relative_to(root.resolve()):
         raise ConfigError(
             f"{place.label} is a link that leads out of the workspace. Put the file there itself, or name it with "

@@ -21,7 +21,7 @@ def check_writable(path: Path) -> None:
     target = path if _is_special(path) else path.parent
     if not os.access(target, os.W_OK):
         why = "cannot be written to" if target.exists() else "does not exist"
-        raise UsageError(f"{target} {why}; name a file in a folder that can be.")
+        raise UsageError(f"{target} {why}; name a file that can be written.")
 
 
 def write_whole(path: Path, text: str) -> None:

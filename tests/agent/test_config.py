@@ -222,6 +222,9 @@ def test_files_that_are_no_configuration_are_told_at_once(desk: Desk, tmp_path: 
     path.unlink()
     path.symlink_to("/dev/zero")
     assert "not a file" in desk.error()
+    path.unlink()
+    path.symlink_to(path)
+    assert desk.error() == "vtcode.toml cannot be read: Too many levels of symbolic links. Correct or remove it."
     assert time.monotonic() - started < 1
 
 

@@ -204,6 +204,15 @@ def test_single_keys_may_stand_before_and_after_the_command(desk: Desk) -> None:
     assert "agent.max_turns = 9" in both and "agent.max_tokens = 5" in both
 
 
+def test_what_every_command_takes_may_stand_at_the_end(desk: Desk) -> None:
+    words = ["config", "-c", "agent.max_turns=9", "show", "--model", "x", "-c", "agent.max_tokens=5"]
+    shown = desk.vtcode(*words).stdout
+    assert "agent.max_turns = 9" in shown and "agent.max_tokens = 5" in shown and 'agent.default_model = "x"' in shown
+    elsewhere = desk.vtcode("sessions", "list", "--all", "--workspace", str(desk.home))
+    assert (elsewhere.returncode, elsewhere.stderr) == (0, "no sessions\n")
+    assert "--workspace FOLDER" in desk.vtcode("sessions", "list", "--help").stdout
+
+
 def test_config_show_never_prints_a_key(desk: Desk) -> None:
     desk.user(EVERYTHING.replace('LEVEL = "3"', 'TOKEN = "sesame-two"'))
     desk.environ |= {"MY_KEY": "sesame", "LMSTUDIO_API_KEY": "sesame"}

@@ -34,7 +34,8 @@ class Invocation(msgspec.Struct, frozen=True):
     @property
     def assignments(self) -> tuple[str, ...]:
         """Each `key=value` of `-c`, in order."""
-        return (*getattr(self.options, "assigned_first", ()), *getattr(self.options, "assigned", ()))
+        places = ("assigned_first", "assigned", "assigned_last")
+        return tuple(assignment for place in places for assignment in getattr(self.options, place, ()))
 
     def settings(self) -> Settings:
         """Merge the configuration. Raises ConfigError."""
