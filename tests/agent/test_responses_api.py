@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.agent.sessions import folders
 from tests.agent.support import Reply, bench, call, says
 from tests.agent.test_provider import REQUEST, answer_of, asked, refused, sent
 from tests.support.faults import STREAM_HEAD, fault_server
@@ -252,3 +254,33 @@ def test_a_failure_in_the_stream_is_told_in_the_servers_words(event: dict[str, A
 def test_events_of_no_meaning_here_are_passed_over() -> None:
     odd = {"type": "response.web_search_call.searching", "output_index": 3}
     assert reply(odd, said("fine"), odd, end())[0].text == "fine"
+
+
+@pytest.mark.parametrize("flags", [[], ["--full-auto"]], ids=["asked", "full-auto"])
+def test_the_same_conversation_over_either_api_leaves_the_same_session_log(tmp_path: Path, flags: list[str]) -> None:
+    two = {"calls": [{"name": "read_file", "arguments": {"path": name}} for name in ("a.txt", "missing")]}
+    replies = (
+        {"reasoning": "Look first.", **call("read_file", path="a.txt")},
+        {"text": "And both.", **two},
+        call("write_file", path="made.txt", content="x\n"),
+        call("nonsense", path="a.txt"),
+        says("It says pear."),
+    )
+    logs: dict[str, list[str]] = {}
+    for api in ("chat", "responses"):
+        home = tmp_path / api
+        home.mkdir()
+        with bench(home, *replies) as b:
+            b.write("a.txt", "pear\n")
+            ended = b.exec("What does a.txt say?", "-c", f"providers.lmstudio.api={api}", *flags)
+            assert ended.stdout.endswith("It says pear.\n"), ended.stderr
+            (folder,) = folders(b)
+            logs[api] = [_timeless(line, str(home)) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert len(logs["chat"]) > 20
+    assert logs["chat"] == logs["responses"]
+
+
+def _timeless(line: str, home: str) -> str:
+    """Take out of a log's line what is another each time: times, names of calls and sessions, the home."""
+    line = re.sub(r'"(at|created)":"[^"]*"|"seconds":[\d.e-]+', "", line.replace(home, "~"))
+    return re.sub(r'(call|fc|chatcmpl)[-_]\w+|"id":"\d{8}T\w+-\w+"', "ID", line)
