@@ -30,7 +30,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     live: str | None = None
     """The value that `vtcode init` writes uncommented, as TOML."""
     example: str | None = None
-    """What it writes as a comment where there is no default."""
+    """What stands there for the user to take: unlike `live`, it would change what holds."""
 
 
 def _whole(least: int, most: int, about: str, default: int | None = None) -> Key:
@@ -39,7 +39,7 @@ def _whole(least: int, most: int, about: str, default: int | None = None) -> Key
 
 
 def _name(
-    expected: str, about: str, default: str | None = None, live: str | None = None, example: str | None = None
+    expected: str, about: str, default: str | None = None, *, live: str | None = None, example: str | None = None
 ) -> Key:
     kind = Annotated[str, Meta(min_length=1, max_length=500)]
     return Key(type=kind, expected=expected, about=about, default=default, live=live, example=example)
@@ -69,8 +69,8 @@ def _variable(about: str) -> Key:
     return Key(type=kind, expected="the name of an environment variable (not the key itself)", about=about)
 
 
-def _policy(about: str, live: str | None = None) -> Key:
-    return Key(type=Policy, expected='"allow", "prompt" or "deny"', about=about, live=live)
+def _policy(about: str, example: str | None = None) -> Key:
+    return Key(type=Policy, expected='"allow", "prompt" or "deny"', about=about, example=example)
 
 
 _API: Final = Literal["auto", "chat", "responses"]
@@ -117,7 +117,7 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
     ("agent", "stall_timeout_secs"): _seconds(
         "Seconds of silence after which a request is given up", Settings().stall_timeout
     ),
-    ("tools", "default_policy"): _policy("What happens with tools that have no policy below", live='"prompt"'),
+    ("tools", "default_policy"): _policy("What happens with tools that have no policy below", example='"prompt"'),
     ("tools", "policies", ANY): _policy("What happens when the model calls this tool"),
     ("commands", "allow_list"): _texts("Command lines that run without a question, word for word"),
     ("commands", "deny_list"): _texts("Command lines that never run; those of all files count"),

@@ -78,7 +78,8 @@ async def _server(settings: Settings) -> AsyncIterator[Check]:
         return
     finally:
         await provider.close()
-    yield Check("server", "ok", f"{settings.base_url} answers, with {len(known)} models")
+    count = "1 model" if len(known) == 1 else f"{len(known)} models"
+    yield Check("server", "ok", f"{settings.base_url} answers, with {count}")
     yield Check("key", "ok", "the server takes it" if settings.api_key else "none is set, and the server wants none")
     for check in _model(settings, known, endpoint):
         yield check
@@ -95,7 +96,8 @@ def _model(settings: Settings, known: list[ModelInfo], endpoint: Endpoint) -> li
     facts.append({True: "trained for tools", False: "not trained for tools", None: ""}[info.trained_for_tools])
     checks = [Check("model", "ok", ", ".join(fact for fact in facts if fact))]
     if info.context_length is None:
-        checks.append(Check("context", "note", "the server does not tell how much context is loaded"))
+        fix = "If you know it, set max_tokens under [context], so that long conversations are shortened in time."
+        checks.append(Check("context", "note", "the server does not tell how much context is loaded", fix))
     elif info.context_length < SMALL_CONTEXT:
         fix = "Load the model with a larger context, such as `lmstudio load MODEL --context-length 8192`."
         checks.append(Check("context", "note", f"{info.context_length:,} tokens, which is little", fix))

@@ -35,7 +35,10 @@ _MOST_BYTES: Final = 1 << 20
 
 
 def config_text() -> str:
-    """Write vtcode.toml: every key with what it is for; live are those of the guide's example."""
+    """Write vtcode.toml: every key with what it is for; those of the guide's example come with its values.
+
+    As it is, the file changes nothing: with a model that the server may lack, say, no run would work.
+    """
     lines = ["# Settings of vtcode for this workspace. `vtcode config show --origin` tells what holds.", ""]
     for table, keys in _tables():
         if about := ABOUT.get(tuple(name for name in table if name != ANY)):
@@ -53,8 +56,8 @@ def config_text() -> str:
             if key.live:
                 lines.append(f"{path[-1]} = {key.live}")
             else:
-                unset = key.example or "(unset)"
-                lines.append(f"# {path[-1]} = {unset if key.default is None else toml_value(key.default)}")
+                value = key.example or ("(unset)" if key.default is None else toml_value(key.default))
+                lines.append(f"# {path[-1]} = {value}")
         lines.append("")
     return "\n".join(lines)
 

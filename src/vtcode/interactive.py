@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from prompt_toolkit import PromptSession
@@ -26,6 +28,9 @@ HELP = (
     "Type a task, or /model (choose another), /new (begin another conversation), /help, /exit. Ctrl-C interrupts a "
     "turn, Ctrl-D ends."
 )
+
+_COMMAND: Final = re.compile(r"/\w+")
+"""What is meant as one, and no path or task."""
 
 
 async def converse(
@@ -115,6 +120,8 @@ class _Talk:
                             return chosen
                     case "/help":
                         self._console.say(HELP)
+                    case _ if _COMMAND.fullmatch(line):
+                        self._console.fail(f"There is no command {line}. {HELP}")
                     case _:
                         await _turn(running.agent, self._conversation, line, self._console)
         return None

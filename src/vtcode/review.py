@@ -86,11 +86,16 @@ async def collect(root: Path, revisions: str | None) -> Changes:
     except OSError as error:
         raise UsageError(f"git could not be run: {error.strerror}.") from error
     if status != 0:
-        said = visible(errors.decode("utf-8", "replace"), one_line=True).strip()[:300]
-        raise UsageError(f"git could not tell the changes: {said or f'exit code {status}'}")
+        raise UsageError(f"git could not tell the changes: {_reason(bytes(errors)) or f'exit code {status}'}")
     text = bytes(output[:MOST_BYTES]).decode("utf-8", "replace")
     pieces = [f"diff --git {piece}" for piece in f"\n{text}".split("\ndiff --git ")[1:]]
     return Changes(tuple(pieces), is_whole)
+
+
+def _reason(errors: bytes) -> str:
+    """Give what git says went wrong: its first line, since pages of usage may follow."""
+    said = errors.decode("utf-8", "replace").strip().partition("\n")[0].removeprefix("fatal: ")
+    return visible(said, one_line=True)[:300]
 
 
 def task(changes: Changes, context_length: int | None) -> str:

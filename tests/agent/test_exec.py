@@ -241,6 +241,13 @@ def test_closed_standard_streams_are_no_reason_to_fail(home: Path, closed: str) 
         assert not (b.workspace / "made").exists()
 
 
+@pytest.mark.parametrize("words", [["exec", ""], ["exec", "-"], ["ask", " ", "-"]])
+def test_an_empty_task_is_told_and_never_sent(home: Path, words: list[str]) -> None:
+    ended = run(["vtcode", *words], clean_environment(home), cwd=home)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "vtcode: There is no task: the text is empty. Say what to do.\n"
+
+
 def test_a_task_that_is_not_utf_8_is_still_a_task(home: Path) -> None:
     with bench(home, says("Caf\u00e9.")) as b:
         ended = subprocess.run(

@@ -46,6 +46,15 @@ def test_a_conversation_goes_on_over_several_turns(home: Path) -> None:
         assert t.exitstatus == 0
 
 
+def test_a_command_that_does_not_exist_is_told_and_never_sent(home: Path) -> None:
+    with bench(home, says("First."), says("Second.")) as b, terminal(b) as t:
+        t.expect("Ctrl-D")
+        t.sendline("/exti")
+        t.expect("There is no command /exti")
+        t.sendline("/etc/hosts is what?")
+        t.expect("First.")
+
+
 def test_an_approval_shows_the_whole_command_and_yes_runs_it(home: Path) -> None:
     command = "echo " + "x" * 300 + " && touch made"
     with bench(home, call("run_terminal_cmd", command=command), says("Ran it.")) as b:

@@ -215,6 +215,19 @@ def test_sessions_are_listed_by_folder_with_their_first_words(home: Path) -> Non
         assert entry["id"] in run(["vtcode", "sessions", "list", "--all"], b.environment, cwd=other).stdout
 
 
+def test_people_read_times_by_their_own_clock(home: Path) -> None:
+    with bench(home, says("one")) as b:
+        b.exec("go")
+        (folder,) = folders(b)
+        b.environment["TZ"] = "UTC-14"
+        here = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 14 * 3600))
+        for words in (["list"], ["show", folder.name]):
+            assert here in vtcode(b, "sessions", *words).stdout.replace(folder.name, "")
+        assert here in vtcode(b, "rewind").stdout
+        (entry,) = json.loads(vtcode(b, "sessions", "list", "--json").stdout)
+        assert entry["used"].endswith("Z")
+
+
 def test_a_session_is_exported_for_people_and_for_programs(home: Path) -> None:
     with bench(home, READ, says("It says ```pear```.")) as b:
         b.write("a.txt", "a fence:\n```\npear\n")
@@ -246,7 +259,8 @@ def test_sessions_are_deleted_by_name_or_by_age_and_never_by_themselves(home: Pa
         left = new.with_name(f".{named.name}.gone")
         left.mkdir()
         os.utime(left, (month_ago, month_ago))
-        assert vtcode(b, "sessions", "delete", "--older-than", "30d").stdout == ""
+        none = vtcode(b, "sessions", "delete", "--older-than", "30d")
+        assert (none.returncode, none.stdout, none.stderr) == (0, "", "no sessions are that old\n")
         assert not left.exists(), "what a deletion left that was cut off"
         for wrong in ([], ["--older-than", "soon"], [new.name, "--older-than", "1d"]):
             assert vtcode(b, "sessions", "delete", *wrong).returncode == 2

@@ -7,6 +7,7 @@ import sys
 from vtcode.commands.arguments import Invocation
 from vtcode.console import ask
 from vtcode.sessions import SessionError
+from vtcode.sessions.lines import local_minute
 from vtcode.sessions.session import Session
 from vtcode.sessions.store import Found, Sessions, Summary, summary
 from vtcode.text import visible
@@ -36,7 +37,7 @@ def is_asked_for(options: argparse.Namespace) -> bool:
 
 def row(entry: Summary) -> str:
     """Write a session into a line."""
-    when = entry.used[:16].replace("T", " ")
+    when = local_minute(entry.used)
     turns = f"{entry.turns} {'turn' if entry.turns == 1 else 'turns'}"
     words = f"{entry.id}  {when}  {turns:>9}  {entry.model}  {entry.title}"
     return visible(words, one_line=True)

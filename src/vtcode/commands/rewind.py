@@ -7,7 +7,7 @@ from collections import Counter
 from vtcode.commands.arguments import Invocation, describe
 from vtcode.console import Console
 from vtcode.sessions.history import History
-from vtcode.sessions.lines import Kept
+from vtcode.sessions.lines import Kept, local_minute
 from vtcode.sessions.rewinding import Step, checked_turn, forced, plan, restore, rewind_conversation, undone
 from vtcode.sessions.session import Session
 from vtcode.sessions.store import Found, Sessions, title
@@ -79,7 +79,7 @@ def _list(found: Found, history: History) -> None:
             for placed in history.files
             if isinstance(placed.fact, Kept) and turn.begin < placed.n <= turn.through
         }
-        words = [f"{turn.number:>3}", turn.at[:16].replace("T", " "), title(turn.text)]
+        words = [f"{turn.number:>3}", local_minute(turn.at), title(turn.text)]
         if paths:
             words.append(f"[{', '.join(sorted(paths))}]")
         if turn.commands:

@@ -11,6 +11,7 @@ from vtcode.commands.arguments import Invocation, add_session, describe, positiv
 from vtcode.commands.opening import is_asked_for, open_session
 from vtcode.config import ConfigError
 from vtcode.headless import RunOptions, run_once
+from vtcode.output import UsageError
 from vtcode.startup import Running
 
 _EXEC_EXAMPLES = """  vtcode exec "What is the project name in pyproject.toml?"
@@ -83,6 +84,8 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
     if options.max_turns is not None:
         settings = msgspec.structs.replace(settings, max_turns=options.max_turns)
     text = " ".join(_with_input(word) for word in options.text)
+    if not text.strip():
+        raise UsageError("There is no task: the text is empty. Say what to do.")
     given = run_options(options, lambda _: text, with_tools=options.with_tools)
     if options.with_tools and not options.no_session:
         given = msgspec.structs.replace(given, session=open_session(invocation, settings.api_key or ""))

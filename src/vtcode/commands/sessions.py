@@ -132,6 +132,8 @@ def _delete(invocation: Invocation) -> int:
         except SessionBusy as error:
             Console().fail(str(error))
             status = 1
+    if not found:
+        print("no sessions are that old", file=sys.stderr)
     return status
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -98,3 +99,12 @@ def encode(line: Line) -> bytes:
 def stamp(seconds: float) -> str:
     """Write a point in time: UTC, to the millisecond."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
+
+
+def local_minute(written: str) -> str:
+    """Write such a time for people: to the minute, by the clock of this machine."""
+    try:
+        return datetime.fromisoformat(written).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        # A log that somebody changed.
+        return written[:16].replace("T", " ")

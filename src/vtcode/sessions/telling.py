@@ -9,6 +9,7 @@ import msgspec
 from vtcode import events
 from vtcode.messages import Status
 from vtcode.sessions.history import History
+from vtcode.sessions.lines import local_minute
 from vtcode.sessions.reading import ReadLog
 
 _SHOWN: Final = 2_000
@@ -33,7 +34,7 @@ def as_lines(read: ReadLog, history: History) -> Iterator[str]:
     if header is not None:
         yield f"{header.id} · {header.model} · {header.workspace}"
     for turn in history.turns:
-        yield f"\n── turn {turn.number} · {turn.at[:16].replace('T', ' ')}"
+        yield f"\n── turn {turn.number} · {local_minute(turn.at)}"
         for fact in turn.facts:
             match fact:
                 case events.TurnStarted(text=text):
