@@ -306,7 +306,9 @@ def test_background_commands_of_a_run_are_gone_after_it(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_a_command_with_all_that_it_started(tmp_path: Path) -> None:
-    with bench(tmp_path, call("run_terminal_cmd", command="sleep 1000.1875 & sleep 1000.1875"), says("Done.")) as it:
+    # A name of its own: what another run of this test left would be taken for ours.
+    mark = f"sleep 1000.{os.getpid()}"
+    with bench(tmp_path, call("run_terminal_cmd", command=f"{mark} & {mark}"), says("Done.")) as it:
         process = subprocess.Popen(
             [str(BIN / "vtcode"), "exec", "--full-auto", "run it"],
             env=it.environment,
@@ -316,11 +318,11 @@ def test_ctrl_c_ends_a_command_with_all_that_it_started(tmp_path: Path) -> None:
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + 20
-        while not left_over("sleep 1000.1875") and time.monotonic() < end:
+        while not left_over(mark) and time.monotonic() < end:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-    assert soon_gone("sleep 1000.1875")
+    assert soon_gone(mark)
 
 
 def resident() -> int:
