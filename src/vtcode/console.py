@@ -12,6 +12,7 @@ from vtcode import events
 from vtcode.approval import Verdict
 from vtcode.events import Event
 from vtcode.messages import Status, ToolCall
+from vtcode.settings import UiSettings
 from vtcode.text import visible
 from vtcode.tools import Preview
 
@@ -24,12 +25,17 @@ _WAIT_BEFORE_NOTICE = 2.0
 class Console:
     """Answers go to standard output, all else to standard error."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, ui: UiSettings | None = None) -> None:
+        ui = ui or UiSettings()
         self._quiet = quiet
+        self._shows_reasoning = ui.show_reasoning and not quiet
+        self._is_reasoning = False
+        """Whether a line of what the model thinks stands open."""
         self._at_line_start = True
         self._status_shown = False
         self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._colours = self._is_terminal and has_colours(sys.stderr)
+        by_themselves = self._is_terminal and has_colours(sys.stderr)
+        self._colours = {"always": True, "never": False, "auto": by_themselves}[ui.color]
 
     def say(self, text: str) -> None:
         """Show one line, beside the answer."""
@@ -38,18 +44,22 @@ class Console:
 
     def insist(self, text: str) -> None:
         """Show what nobody may miss: what a question is about, and what is not as the user may think."""
+        self._end_thought()
         self._clear_status()
         self._end_line()
         print(self._dim(visible(text)), file=sys.stderr, flush=True)
 
     def fail(self, text: str) -> None:
         """Show an error; it is never silenced."""
+        self._end_thought()
         self._clear_status()
         self._end_line()
         print(f"{self._paint(RED, 'error:')} {visible(text)}", file=sys.stderr, flush=True)
 
     def show(self, event: Event) -> None:
         """Show what happened in a turn."""
+        if not isinstance(event, (events.ReasoningDelta, events.Waiting)):
+            self._end_thought()
         match event:
             case events.TextDelta(text=text):
                 self._clear_status()
@@ -59,8 +69,11 @@ class Console:
             case events.MessageFinished():
                 self._clear_status()
                 self._end_line()
-            case events.ReasoningDelta():
-                self._status("thinking")
+            case events.ReasoningDelta(text=text):
+                if self._shows_reasoning:
+                    self._think(text)
+                else:
+                    self._status("thinking")
             case events.ToolStarted(call=call):
                 self._say_call(call)
             case events.ToolFinished(call=call, result=result, seconds=seconds):
@@ -106,9 +119,23 @@ class Console:
         # One line: this tells what was let through. Whoever is asked to decide is shown everything.
         self.say(visible(f"→ {call.name} {call.arguments}", one_line=True)[: self._width()])
 
+    def _think(self, text: str) -> None:
+        """Show a piece of what the model thinks, beside the answer."""
+        self._clear_status()
+        if not self._is_reasoning:
+            self._end_line()
+            self._is_reasoning = True
+        sys.stderr.write(self._dim(visible(text)))
+        sys.stderr.flush()
+
+    def _end_thought(self) -> None:
+        if self._is_reasoning:
+            self._is_reasoning = False
+            print(file=sys.stderr, flush=True)
+
     def _status(self, text: str) -> None:
         """Show a line that the next one replaces; only a terminal can."""
-        if self._quiet or not self._is_terminal:
+        if self._quiet or not self._is_terminal or self._is_reasoning:
             return
         self._end_line()
         sys.stderr.write(f"\r\x1b[K{self._dim(text)}")

@@ -65,7 +65,7 @@ async def run_once(settings: Settings, workspace: Workspace, options: RunOptions
     """
     if options.last_message is not None:
         check_writable(options.last_message)
-    console = Console(quiet=options.quiet or options.as_json)
+    console = Console(quiet=options.quiet or options.as_json, ui=settings.ui)
     warn(console, settings, full_auto=options.full_auto)
     try:
         async with asyncio.timeout(options.seconds):

@@ -50,7 +50,7 @@ async def converse(
         another: begins a new one.
         state: the folder for the history of what was typed.
     """
-    console = Console()
+    console = Console(ui=settings.ui)
     warn(console, settings, full_auto=full_auto)
     talk = _Talk(session, another, console, state)
     wanted: str | None = settings.default_model

@@ -133,3 +133,21 @@ def test_bash_completes_commands(home: Path) -> None:
     )
     ended = subprocess.run(["bash", "-c", script], env=clean_environment(home), capture_output=True, text=True)
     assert ended.stdout.strip() == "exec"
+
+
+def test_what_the_model_thinks_is_shown_beside_the_answer_where_the_user_wants_it(home: Path) -> None:
+    with bench(home, {"reasoning": "First, \x1b[2Jlook.", "text": "Done."}) as b:
+        hidden = b.exec("go")
+        shown = b.exec("go", "-c", "ui.show_reasoning=true")
+        quiet = b.exec("go", "-q", "-c", "ui.show_reasoning=true")
+    assert "look" not in hidden.stderr and "look" not in quiet.stderr
+    assert "First, " in shown.stderr and "look." in shown.stderr and "\x1b" not in shown.stderr
+    assert hidden.stdout == shown.stdout == quiet.stdout == "Done.\n"
+
+
+@pytest.mark.parametrize(("color", "has"), [("always", True), ("never", False), ("auto", False)])
+def test_colours_are_as_the_configuration_says(home: Path, color: str, has: bool) -> None:
+    with bench(home, call("list_files", path="."), says("Done.")) as b:
+        ended = b.exec("go", "-c", f"ui.color={color}")
+    assert ("\x1b[" in ended.stderr) is has
+    assert "\x1b" not in ended.stdout
