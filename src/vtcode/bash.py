@@ -7,7 +7,7 @@ read for its commands all the same, wherever they stand in it, for rules that fo
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -18,12 +18,17 @@ MOST_CHARACTERS: Final = 32_768
 """Longer lines are not parsed."""
 
 WRAPPERS: Final = frozenset(
-    "builtin busybox chroot command doas env eval exec find flock ionice nice nohup nsenter parallel setsid stdbuf "
-    "strace su sudo time timeout toybox trap unshare watch xargs".split()
+    "alias builtin busybox bwrap catchsegv chroot chrt command compgen complete doas entr env eval exec fakeroot "
+    "find firejail flock hash ionice ltrace mapfile nice nohup nsenter numactl parallel perf pkexec prlimit readarray runuser "
+    "script setarch setpriv setsid ssh stdbuf strace su sudo systemd-run taskset time timeout toybox trap unbuffer "
+    "unshare valgrind watch xargs".split()
 )
 """Programs and builtins that run what their arguments say."""
-SHELLS: Final = frozenset("ash bash dash ksh mksh sh zsh".split())
+SHELLS: Final = frozenset("ash bash csh dash fish ksh mksh rbash sh tcsh yash zsh".split())
 """The same, with a whole script as an argument, or from their input."""
+
+_EVALUATING: Final = frozenset("[ declare getopts let local printf read test typeset unset wait".split())
+"""Builtins that run what stands in the index of an array: `test -v 'a[$(rm x)]'`."""
 
 _RESERVED: Final = frozenset(
     "! [[ ]] { } case coproc do done elif else esac fi for function if in select then time until while".split()
@@ -41,6 +46,8 @@ _BLANKS: Final = re.compile(r"[ \t]+")
 _EXPANDS: Final = re.compile(r"[*?\[\]$`~]|\{.+\}")
 _ESCAPED: Final = re.compile(r"\\(\n|.)", re.DOTALL)
 _SCRIPT: Final = re.compile(r"[\s;&|$`()<>\\]")
+_SUBSTITUTES: Final = re.compile(r"\$\(|`")
+_SET: Final = re.compile(r"\w+=")
 _SEPARATORS: Final = re.compile(r"[;&|(){}\n<>`]|\$\(")
 
 _MOST_WRAPPED: Final = 64
@@ -160,6 +167,7 @@ def _matches(pattern: re.Pattern[str], data: bytes) -> bool:
 
 def _found(root: tree_sitter.Node, text: str, *, depth: int) -> Line:
     commands: list[Words] = []
+    evaluated: list[str] = []
     is_known = not root.has_error
     stack = [root]
     while stack:
@@ -174,13 +182,23 @@ def _found(root: tree_sitter.Node, text: str, *, depth: int) -> Line:
                 is_known = is_known and literal[0] and (all(literal) or not _runs_arguments(words))
         elif node.type in ("declaration_command", "unset_command"):
             commands.append(tuple((child.text or b"").decode() for child in node.children))
-    line = _with_wrapped(commands, is_plain=False, is_known=is_known, depth=depth)
+        elif node.type == "raw_string" and _is_value(node):
+            # Nothing runs it yet, but `${x@P}`, `[[ -v` and `declare -n` do.
+            evaluated.append((node.text or b"").decode()[1:-1])
+    line = _with_wrapped(commands, is_plain=False, is_known=is_known, depth=depth, evaluated=evaluated)
     return msgspec.structs.replace(line, wrapped=(*line.wrapped, *_torn(text))) if root.has_error else line
 
 
 _NO_WORDS: Final = frozenset(
     ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "comment", "subscript")
 )
+
+
+def _is_value(node: tree_sitter.Node) -> bool:
+    """Tell whether a quoted text with a substitution in it stands elsewhere than among a command's words."""
+    parent = node.parent
+    is_word = parent is not None and parent.type in ("command", "command_name", "concatenation")
+    return not is_word and _SUBSTITUTES.search((node.text or b"").decode()) is not None
 
 
 def _loose_word(node: tree_sitter.Node) -> tuple[str, bool]:
@@ -228,9 +246,14 @@ def _runs_arguments(words: Words) -> bool:
     return base_name(words[0]) in WRAPPERS | SHELLS | _RESERVED
 
 
-def _with_wrapped(commands: list[Words], *, is_plain: bool, is_known: bool, depth: int) -> Line:
-    """Add what the commands' arguments run: `sudo rm x`, `sh -c 'rm x'`."""
+def _with_wrapped(
+    commands: list[Words], *, is_plain: bool, is_known: bool, depth: int, evaluated: Sequence[str] = ()
+) -> Line:
+    """Add what the commands' arguments run: `sudo rm x`, `sh -c 'rm x'`; and what is found in other texts."""
     wrapped: list[Words] = []
+    for text in (*evaluated, *(text for words in commands for text in _indices(words))):
+        inner = _inner(text, depth + 1)
+        wrapped += (*inner.commands, *inner.wrapped)
     for words in commands:
         if not _runs_arguments(words):
             continue
@@ -240,6 +263,7 @@ def _with_wrapped(commands: list[Words], *, is_plain: bool, is_known: bool, dept
         is_fed = base_name(words[0]) in SHELLS and all(word.startswith(("-", "+")) for word in words[1:])
         if len(words) > _MOST_WRAPPED or is_fed or any(word.startswith("-") for word in scripts):
             is_known = False
+        scripts += [script[found.end() :] for script in scripts if (found := _SET.match(script))]
         if base_name(words[0]) == "eval":
             scripts.append(" ".join(words[1:]))
         for script in scripts:
@@ -247,6 +271,12 @@ def _with_wrapped(commands: list[Words], *, is_plain: bool, is_known: bool, dept
             wrapped += (*inner.commands, *inner.wrapped)
             is_known = is_known and inner.is_known
     return Line(tuple(commands), tuple(wrapped), is_plain=is_plain, is_known=is_known)
+
+
+def _indices(words: Words) -> list[str]:
+    if words[0] not in _EVALUATING:
+        return []
+    return [word for word in words[1:_MOST_WRAPPED] if _SUBSTITUTES.search(word)]
 
 
 def _inner(text: str, depth: int) -> Line:

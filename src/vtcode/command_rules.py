@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LISTED: Final = 3
 """Rules and characters that are named before "and more"."""
 
+_MOST_OPTIONS: Final = 32
+"""Words of a command among which its first options are looked for."""
+
 _STATE: Final = frozenset(
     ". alias bind break builtin cd command coproc declare disown enable eval exec exit export fc getopts hash "
     "history let local logout mapfile popd pushd read readarray readonly return set shift shopt source suspend test "
@@ -100,10 +103,19 @@ def _denying(rules: CommandRules, line: "Line") -> _Rule | None:
 
 
 def _forms(words: "Words") -> Iterator["Words"]:
-    """Yield a command as it is written and, of `/bin/rm x`, as `rm x`."""
-    yield words
-    if "/" in words[0]:
-        yield (words[0].rpartition("/")[2], *words[1:])
+    """Yield a command as it is written and, of `/usr/bin/git -C x push`, also `git push` and what lies between."""
+    for name in dict.fromkeys((words[0], words[0].rpartition("/")[2])):
+        for start in _starts(words):
+            yield (name, *words[start:])
+
+
+def _starts(words: "Words") -> list[int]:
+    """Return where the words behind a program's first options may begin: which take a value is its own affair."""
+    starts = {1}
+    for at in range(1, min(len(words) - 1, _MOST_OPTIONS)):
+        if at in starts and words[at].startswith("-"):
+            starts |= {at + 1, at + 2}
+    return sorted(start for start in starts if start == 1 or start < len(words))
 
 
 # Allow --------------------------------------------------------------------------------------------------

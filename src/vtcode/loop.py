@@ -263,11 +263,11 @@ class Agent:
         started = time.monotonic()
         result: ToolResult | None = None
         tool = self._tools.get(call.name)
-        if tool is None:
+        if (warning := tally.warning(call)) is not None:
+            result = _error(call, warning)
+        elif tool is None:
             offered = ", ".join(self._tools)
             result = _error(call, f"There is no tool {call.name!r}. The tools are: {offered}.")
-        elif (warning := tally.warning(call)) is not None:
-            result = _error(call, warning)
         else:
             arguments = parse_arguments(tool, call.arguments)
             if isinstance(arguments, BadArguments):

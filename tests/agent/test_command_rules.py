@@ -106,6 +106,16 @@ def test_a_glob_covers_what_can_run_anything_only_by_its_name(line: str) -> None
         *("$(rm x)", "`rm x`", 'echo "$(rm x)"', "cat <<E\n$(rm x)\nE", "cat <(rm x)", "A=$(rm x)", "A=1 rm x"),
         *("ls; rm x", "ls && rm x", "ls | rm x", "ls & rm x", "rm x > y", "rm $x", "rm *", "trap 'rm x' EXIT"),
         *("ls\nrm x", "case a in a) rm x;; esac", "coproc rm x", "time rm x", "echo 'open; rm x", "echo ) ; rm x"),
+        *("git -C . push", "git --no-pager push", "git -c a=b -C . push -f", "/usr/bin/git -P push"),
+        *("systemd-run rm x", "script -qc 'rm x' y", "runuser -u me -- rm x", "ssh host rm x", "fish -c 'rm x'"),
+        *("shopt -s expand_aliases\nalias ls='rm x'\nls", "hash -p /bin/rm ls; ls x", "mapfile -C 'rm x' -c 1 a"),
+        *("let 'a[$(rm x)]=1'", "test -v 'a[$(rm x)]'", "[ -v 'a[`rm x`]' ]", "[[ -v 'a[$(rm x)]' ]]"),
+        *(
+            "printf -v 'a[$(rm x)]' y",
+            "read 'a[$(rm x)]' < f",
+            "declare -n x='a[$(rm x)]'",
+            "A='$(rm x)'; echo ${A@P}",
+        ),
         *("git push", "git push --force", "curl", "curl -s x", "echo secrets", "rm \u202e", "rm\rx; rm y"),
     ],
 )
@@ -113,7 +123,19 @@ def test_a_deny_meets_a_command_wherever_it_stands_in_the_line(line: str) -> Non
     assert policy(rule_on(DENYING, line)) is Policy.DENY
 
 
-@pytest.mark.parametrize("line", ["rmdir x", "git pull", "echo rm", "ls rm", "git commit -m 'rm x'", "curlx"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rmdir x",
+        "git pull",
+        "git log --grep push",
+        "grep '$(rm x)' f",
+        "echo rm",
+        "ls rm",
+        "git commit -m 'rm x'",
+        "curlx",
+    ],
+)
 def test_a_deny_leaves_alone_what_it_does_not_name(line: str) -> None:
     assert policy(rule_on(DENYING, line)) is Policy.ALLOW
 

@@ -200,3 +200,11 @@ def test_a_conversation_can_be_made_shorter_when_the_user_wants_it(home: Path) -
     assert "Both were digits." in conversation.messages[1].text
     assert conversation.messages[2] == UserMessage("Read two files")
     assert conversation.messages[-1].text == "Gladly."
+
+
+def test_a_tool_that_is_not_there_is_asked_for_a_few_times_only(home: Path) -> None:
+    with bench(home, *([call("open_file", path="a")] * 20), says("There is no such tool.")) as b:
+        told, ended = b.events("go")
+    texts = [result["text"] for result in results(told)]
+    assert ended.returncode == 4 and 3 < len(texts) < 10
+    assert texts[0].startswith("There is no tool 'open_file'.") and "very call before" in texts[-1]

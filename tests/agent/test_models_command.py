@@ -218,3 +218,9 @@ def test_a_custom_provider_is_spoken_of_by_its_own_name_and_variable() -> None:
     preset = endpoint_of(settings).preset
     assert (preset.label, preset.api_key_env, preset.has_native_list) == ("The box", "BOX_KEY", False)
     assert preset.address_setting == "its base_url in vtcode.toml"
+
+
+def test_a_model_that_is_nowhere_is_answered_with_those_that_the_server_has(home: Path, both: Any) -> None:
+    status, shown, errors = models(home, both.url, "info", "nope")
+    assert (status, shown) == (1, "")
+    assert "has no model 'nope'; it has: qwen2.5-7b-instruct, my-own-model, nomic-embed. Name one" in errors

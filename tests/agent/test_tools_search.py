@@ -256,3 +256,20 @@ def test_one_enormous_line_is_searched_within_seconds(box: Toolbox) -> None:
     text = box.run("grep_file", pattern="needle", path="one").text
     assert text.startswith("one:1:") and len(text) < 1000
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("tool", "more"), [("grep_file", {"pattern": "x"}), ("list_files", {})])
+def test_a_pipe_is_not_searched(box: Toolbox, tool: str, more: dict[str, str]) -> None:
+    os.mkfifo(box.root / "pipe")
+    started = time.monotonic()
+    outcome = box.run(tool, path="pipe", **more)
+    assert (outcome.ok, outcome.text) == (False, "pipe is neither a file nor a folder.")
+    assert time.monotonic() - started < 1
+
+
+def test_a_pattern_of_a_megabyte_is_refused_in_words(box: Toolbox) -> None:
+    outcome = box.run("grep_file", pattern="x" * 1_000_000)
+    assert (outcome.ok, outcome.summary) == (
+        False,
+        "The pattern is longer than 10,000 characters. Search for a part of it.",
+    )

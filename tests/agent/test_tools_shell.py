@@ -342,3 +342,13 @@ def test_the_ends_of_a_text_are_its_own(pieces: list[str], limit: int) -> None:
     count, _, tail = rest.partition(" characters left out]\n")
     assert whole.startswith(head) and whole.endswith(tail)
     assert int(count.replace(",", "")) == len(whole) - len(head) - len(tail) > 0
+
+
+def test_a_command_of_a_megabyte_is_refused_in_words(box: Toolbox) -> None:
+    outcome = box.run("run_terminal_cmd", command="echo " + "x" * 1_000_000)
+    assert not outcome.ok
+    assert outcome.text == (
+        "The command is too long (1,000,005 characters; the system takes 100,000 bytes). Write a script with "
+        "write_file, and run that."
+    )
+    assert box.run("run_terminal_cmd", command="true " + "x" * 99_990).ok

@@ -68,7 +68,9 @@ async def _info(invocation: Invocation) -> int:
     if entry is None:
         endpoint = endpoint_of(invocation.settings())
         where = f"{endpoint.preset.label} at {endpoint.base_url}"
-        return _fail(problem or not_found(where, wanted, [entry.info.id for entry in entries]))
+        return _fail(
+            problem or not_found(where, wanted, [entry.info.id for entry in entries if entry.source != "catalogue"])
+        )
     described = _described(entry)
     if invocation.options.json:
         print(json.dumps(described, indent=2))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ LISTED_FILES: Final = 200
 SHOWN_MATCHES: Final = 100
 COUNTED: Final = 100_000
 """Files or matches after which counting ends."""
+LONGEST_PATTERN: Final = 10_000
 
 _LONGEST_RECORD: Final = 1 << 16
 _ERROR_BYTES: Final = 1000
@@ -98,6 +100,8 @@ class GrepFile(Parameters):
         pattern = ("-e", args.pattern)
         records = _Records(b"\n", matches.add)
         kept = context.spool.find(args.path) if context.spool is not None else None
+        if len(args.pattern) > LONGEST_PATTERN:
+            return failed(f"The pattern is longer than {LONGEST_PATTERN:,} characters. Search for a part of it.")
         try:
             if kept is not None:
                 matches.name = shown = args.path
@@ -136,8 +140,13 @@ def _existing(workspace: Workspace, path: str) -> Path:
         located = workspace.locate(path)
     except PathRefused as error:
         raise _SearchFailed(error.sentence) from error
-    if not os.path.lexists(located):
-        raise _SearchFailed(f"{workspace.relative(located)} does not exist.")
+    try:
+        mode = located.lstat().st_mode
+    except OSError as error:
+        raise _SearchFailed(f"{workspace.relative(located)} does not exist.") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        # ripgrep would wait for what comes out of a named pipe.
+        raise _SearchFailed(f"{workspace.relative(located)} is neither a file nor a folder.")
     return located
 
 

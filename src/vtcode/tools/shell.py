@@ -17,6 +17,8 @@ from vtcode.tools.tool import Effect, Outcome, Parameters, Preview, ToolContext
 
 DEFAULT_SECONDS: Final = 60
 MOST_SECONDS: Final = 600
+MOST_BYTES: Final = 100_000
+"""Of a command line: Linux takes 128 KiB in one argument."""
 
 _NO_BOX: Final = (
     "no sandbox works here, so that the command would have all your rights; install bubblewrap, or set [sandbox] "
@@ -52,6 +54,11 @@ class RunTerminalCmd(Parameters):
     async def run(self, args: RunArguments, context: ToolContext) -> Outcome:
         if not args.command.strip():
             return failed("The command is empty.")
+        if len(args.command.encode("utf-8", "replace")) > MOST_BYTES:
+            return failed(
+                f"The command is too long ({len(args.command):,} characters; the system takes {MOST_BYTES:,} bytes). "
+                "Write a script with write_file, and run that."
+            )
         level = level_of(context)
         if level is Level.NONE and context.sandbox.mode == "required":
             return failed(
