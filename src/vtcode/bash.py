@@ -18,10 +18,10 @@ MOST_CHARACTERS: Final = 32_768
 """Longer lines are not parsed."""
 
 WRAPPERS: Final = frozenset(
-    "alias builtin busybox bwrap catchsegv chroot chrt command compgen complete doas entr env eval exec fakeroot "
-    "find firejail flock hash ionice ltrace mapfile nice nohup nsenter numactl parallel perf pkexec prlimit readarray runuser "
-    "script setarch setpriv setsid ssh stdbuf strace su sudo systemd-run taskset time timeout toybox trap unbuffer "
-    "unshare valgrind watch xargs".split()
+    "alias builtin busybox bwrap catchsegv chroot chrt command compgen complete doas entr env eval exec "
+    "fakeroot find firejail flock hash ionice ltrace mapfile nice nohup nsenter numactl parallel perf pkexec "
+    "prlimit readarray runuser script setarch setpriv setsid ssh stdbuf strace su sudo systemd-run taskset time "
+    "timeout toybox trap unbuffer unshare valgrind watch xargs".split()
 )
 """Programs and builtins that run what their arguments say."""
 SHELLS: Final = frozenset("ash bash csh dash fish ksh mksh rbash sh tcsh yash zsh".split())
