@@ -9,12 +9,11 @@ import termios
 from typing import TextIO
 
 from vtcode import events
-from vtcode.approval import Verdict
+from vtcode.approver import Answer, ApprovalRequest, Decision
 from vtcode.events import Event
 from vtcode.messages import Status, ToolCall
 from vtcode.settings import UiSettings
 from vtcode.text import visible
-from vtcode.tools import Preview
 
 DIM, GREEN, RED, YELLOW, RESET = "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -184,9 +183,10 @@ class AskingApprover:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
+    async def decide(self, request: ApprovalRequest) -> Decision:
         # The whole text: what is cut away could be the harmful part.
-        return await self._agreed(f"{call.name} asks to run ({verdict.rule}):\n{preview.text}", "Allow it? [y/N] ")
+        text = f"{request.call.name} asks to run ({request.verdict.rule}):\n{request.preview.text}"
+        return Decision(Answer.ONCE if await self._agreed(text, "Allow it? [y/N] ") else Answer.NO)
 
     async def confirm(self, question: str) -> bool:
         return await self._agreed(question, "Go on? [y/N] ")

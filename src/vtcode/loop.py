@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from vtcode import events
 from vtcode.approval import Policies, Policy, Verdict, judge
+from vtcode.approver import ApprovalRequest, Approver
 from vtcode.budget import Budget
 from vtcode.command_rules import rule_on
 from vtcode.context import Profile
@@ -32,7 +33,7 @@ from vtcode.room import Room
 from vtcode.settings import CommandRules
 from vtcode.situation import Situation
 from vtcode.tally import MOST_WARNINGS, Tally
-from vtcode.tools import BadArguments, Outcome, Preview, Tool, ToolContext, parse_arguments
+from vtcode.tools import BadArguments, Outcome, Tool, ToolContext, parse_arguments
 
 EMPTY = "Your reply was empty. Go on, or say what you found."
 STILL_EMPTY = "The model gave no answer, also when asked again. Ask in other words, or try another model."
@@ -40,22 +41,6 @@ OUT_OF_STEPS = (
     "You have used up your steps. Do not call tools any more: say now what you found, what you did and what is left."
 )
 NO_ANSWER = "(The model came to no answer within its steps.)"
-
-
-class Approver(Protocol):
-    """Who decides when a policy says prompt."""
-
-    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
-        """Tell whether the call may run. Without a person to ask, the answer is no."""
-        ...
-
-    async def confirm(self, question: str) -> bool:
-        """Ask whether something of ours may be done. Without a person to ask, the answer is no."""
-        ...
-
-    async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
-        """Put a question of the model to the person; None when nobody is there."""
-        ...
 
 
 class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,10 +271,10 @@ class Agent:
         verdict = self._judged(tool, arguments)
         if verdict.policy is Policy.PROMPT:
             yield events.ApprovalAsked(call, verdict.rule)
-            approved = await self._approver.decide(call, tool.preview(arguments, self._context), verdict)
-            yield events.ApprovalGiven(call, approved, verdict.rule)
-            if not approved:
-                yield _denied(call, f"{verdict.rule}, and it was not approved")
+            decision = await self._approver.decide(self._request(call, tool, arguments, verdict))
+            yield events.ApprovalGiven(call, decision.approved, verdict.rule)
+            if not decision.approved:
+                yield _denied(call, f"{verdict.rule}, and it was not approved", decision.message)
                 return
         elif verdict.policy is Policy.DENY:
             yield _denied(call, verdict.rule)
@@ -309,6 +294,15 @@ class Agent:
             await asyncio.wait({running})
         status = Status.OK if outcome.ok else Status.ERROR
         yield ToolResult(call.id, call.name, status, outcome.text, outcome.summary)
+
+    def _request(self, call: ToolCall, tool: Tool, arguments: Any, verdict: Verdict) -> ApprovalRequest:
+        return ApprovalRequest(
+            call=call,
+            preview=tool.preview(arguments, self._context),
+            verdict=verdict,
+            folder=self._context.workspace.root,
+            sandbox=str(self._context.level or "") if tool.effect == "runs" else "",
+        )
 
     def _judged(self, tool: Tool, arguments: Any) -> Verdict:
         """Ask the policies, and for a command line the rules of [commands]."""
@@ -366,12 +360,10 @@ def _error(call: ToolCall, text: str) -> ToolResult:
     return ToolResult(call.id, call.name, Status.ERROR, text, text)
 
 
-def _denied(call: ToolCall, why: str) -> ToolResult:
-    return ToolResult(
-        call.id,
-        call.name,
-        Status.DENIED,
-        f"Denied: {call.name} did not run ({why}). Nothing was changed. Do not try it again another way; tell the "
-        "user what you wanted to do.",
-        why,
-    )
+def _denied(call: ToolCall, why: str, message: str = "") -> ToolResult:
+    """Answer a call that did not run, with what the person says to it."""
+    text = f"Denied: {call.name} did not run ({why}). Nothing was changed. "
+    if message:
+        return ToolResult(call.id, call.name, Status.DENIED, f"{text}The user says: {message}", why)
+    text += "Do not try it again another way; tell the user what you wanted to do."
+    return ToolResult(call.id, call.name, Status.DENIED, text, why)

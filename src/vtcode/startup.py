@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from vtcode.approver import Approver
 from vtcode.budget import Budget
 from vtcode.context import Profile, choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.instructions import Notes, read_notes
-from vtcode.loop import Agent, Approver, TurnSettings
+from vtcode.loop import Agent, TurnSettings
 from vtcode.models import choose_model, named
 from vtcode.providers import (
     Endpoint,

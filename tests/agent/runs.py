@@ -4,21 +4,19 @@ import asyncio
 from typing import Any
 
 from tests.agent.support import Bench
-from vtcode.approval import Verdict
+from vtcode.approver import Answer, ApprovalRequest, Decision
 from vtcode.conversation import Conversation
 from vtcode.events import Event, check_order
-from vtcode.messages import ToolCall
 from vtcode.settings import Settings
 from vtcode.startup import start
-from vtcode.tools import Preview
 from vtcode.workspace import Workspace
 
 
 class Nobody:
     """Approves nothing, and knows no answer."""
 
-    async def decide(self, call: ToolCall, preview: Preview, verdict: Verdict) -> bool:
-        return False
+    async def decide(self, request: ApprovalRequest) -> Decision:
+        return Decision(Answer.NO)
 
     async def confirm(self, question: str) -> bool:
         return False
