@@ -7,7 +7,7 @@ import httpx2
 import jsonschema
 import openai
 import pytest
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseIncompleteEvent
 
 from tests.conformance.conftest import GREEDY
 from tests.conformance.schemas import SCHEMAS
@@ -117,11 +117,11 @@ def test_the_stream_says_the_same(client: openai.OpenAI) -> None:
     # little differently, and a word that stands on the edge could fall either way.
     client.responses.create(**asked)
     whole = client.responses.create(**asked)
-    with client.responses.stream(**asked) as stream:
-        events = list(stream)
+    events = list(client.responses.create(**asked, stream=True))
     texts = [event.delta for event in events if event.type == "response.output_text.delta"]
-    assert events[-1].type in {"response.completed", "response.incomplete"}
-    final = events[-1].response
+    last = events[-1]
+    assert isinstance(last, ResponseCompletedEvent | ResponseIncompleteEvent)
+    final = last.response
     assert final.status == whole.status
     assert "".join(texts) == text_of(whole) == text_of(final)
     assert len(texts) > 3
