@@ -95,17 +95,23 @@ class Approvals:
 
 
 def described(entry: McpServer) -> str:
-    """Write what an entry starts or where it leads, for the person who approves it; no value of a variable."""
+    """Write what an entry starts or where it leads, for the person who approves it.
+
+    The values of variables are shown where a repository sets them, since they may have the server run something else
+    (`LD_PRELOAD`); the user's own may be keys.
+    """
     if entry.url is not None:
         key = f", with the key in {entry.api_key_env}" if entry.api_key_env else ""
         return visible(f"  {entry.url}{key}")
-    names = f"\n  with {', '.join(sorted(entry.env))} set" if entry.env else ""
-    return visible(f"  {shlex.join((entry.command or '', *entry.args))}{names}")
+    if _is_users(entry):
+        variables = f"\n  with {', '.join(sorted(entry.env))} set" if entry.env else ""
+    else:
+        variables = "".join(f"\n  with {name}={shlex.quote(value)}" for name, value in sorted(entry.env.items()))
+    return visible(f"  {shlex.join((entry.command or '', *entry.args))}{variables}")
 
 
 def _entry_digest(name: str, entry: McpServer, root: Path) -> str:
     """Digest what would be started. An entry that a repository brings is approved for that repository alone."""
-    is_users = os.path.isabs(entry.source)
     return _digest(
         [
             name,
@@ -114,9 +120,13 @@ def _entry_digest(name: str, entry: McpServer, root: Path) -> str:
             sorted(entry.env.items()),
             entry.url,
             entry.api_key_env,
-            "" if is_users else str(root),
+            "" if _is_users(entry) else str(root),
         ]
     )
+
+
+def _is_users(entry: McpServer) -> bool:
+    return os.path.isabs(entry.source)
 
 
 def _tools_digest(tools: Iterable["Listed"]) -> str:
