@@ -14,7 +14,7 @@ import pytest
 
 from tests.agent.tools import Toolbox
 from vtcode.sandbox import Launch, Level, detect, launch
-from vtcode.sandbox.bubblewrap import find_program, works
+from vtcode.sandbox.bubblewrap import fault, find_program
 from vtcode.settings import SandboxSettings
 
 SECRET = "canary-7d1f"
@@ -69,12 +69,12 @@ def test_a_program_that_does_not_box_fails_the_self_test(tmp_path: Path) -> None
     fake = tmp_path / "bwrap"
     fake.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')
     fake.chmod(0o755)
-    assert not works(str(fake), Path.home())
+    assert fault(str(fake), Path.home()) is not None
     fake_sleeper = tmp_path / "sleeper"
     fake_sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     fake_sleeper.chmod(0o755)
     started = time.monotonic()
-    assert not works(str(fake_sleeper), Path.home())
+    assert fault(str(fake_sleeper), Path.home()) is not None
     assert time.monotonic() - started < 4
 
 

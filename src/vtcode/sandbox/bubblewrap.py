@@ -58,8 +58,10 @@ def find_program() -> str | None:
 
 
 @functools.cache
-def works(program: str, home: Path) -> bool:
-    """Whether a boxed command runs here, and can write into its workspace and nowhere else."""
+def fault(program: str, home: Path) -> str | None:
+    """Return why no box can be made here, or None: a boxed command is run (2 s at most), and has to be able to write
+    into its workspace and nowhere else.
+    """
     with tempfile.TemporaryDirectory(prefix="vtcode-", ignore_cleanup_errors=True) as folder:
         workspace = Path(os.path.realpath(folder)) / "workspace"
         workspace.mkdir()
@@ -74,15 +76,20 @@ def works(program: str, home: Path) -> bool:
                 env=command_environment({}, workspace, boxed_home(home, workspace)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 timeout=_SELF_TEST_SECONDS,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
+        except subprocess.TimeoutExpired:
+            return f"{program} did not end its self-test within {_SELF_TEST_SECONDS} s"
+        except OSError as error:
+            return f"{program} could not be started ({error.strerror})"
         finally:
             os.close(filter_end)
-        return ended.returncode == 0 and inside.exists() and not outside.exists()
+        if ended.returncode == 0 and inside.exists() and not outside.exists():
+            return None
+        said = ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+        return f"{program} fails its self-test (exit status {ended.returncode}{': ' + said if said else ''})"
 
 
 def box(
@@ -120,12 +127,37 @@ def _command(program: str, layout: tuple[str, ...], workspace: Path, command: tu
 
 
 def _layout(workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the options that hide private folders and open the workspace, outer folders before inner ones.
+    return tuple(itertools.chain.from_iterable(mount.options for mount in _mounts(workspace, home, environ)))
+
+
+class Places(msgspec.Struct, frozen=True):
+    """What a command finds in the box, as paths."""
+
+    writable: tuple[str, ...]
+    read_only: tuple[str, ...]
+    """In the workspace."""
+    hidden: tuple[str, ...]
+
+
+def places(workspace: Path, home: Path, environ: Mapping[str, str]) -> Places:
+    """Tell what a box around `workspace` would open and close."""
+    found: dict[str, list[str]] = {"--bind": [], "--ro-bind": [], "--tmpfs": []}
+    for mount in _mounts(workspace, home, environ):
+        is_emptied = mount.options[:2] == ("--ro-bind", "/dev/null") or "--tmpfs" in mount.options
+        is_inside = mount.path.is_relative_to(workspace)
+        kind = "--tmpfs" if is_emptied else mount.options[0]
+        if kind in found and (kind != "--ro-bind" or is_inside):
+            found[kind].append(str(mount.path))
+    return Places(tuple(found["--bind"]), tuple(found["--ro-bind"]), tuple(found["--tmpfs"]))
+
+
+def _mounts(workspace: Path, home: Path, environ: Mapping[str, str]) -> list[_Mount]:
+    """List what hides private folders and opens the workspace, outer folders before inner ones.
 
     The order is what makes a workspace beneath `/tmp` or the home visible, and a home beneath the workspace
     not. At the same depth, hiding comes first.
     """
-    hidden = _hidden_folders(home)
+    hidden = hidden_folders(home)
     mounts = [
         *(_Mount(folder, ("--size", str(_PRIVATE_BYTES), "--tmpfs", str(folder))) for folder in hidden),
         _Mount(boxed_home(home, workspace), ("--dir", str(boxed_home(home, workspace)))),
@@ -135,11 +167,10 @@ def _layout(workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[st
     # With `/` as the workspace everything stays read-only: a writable root would undo the whole box.
     if workspace != Path("/"):
         mounts.append(_bind("--bind", workspace))
-    ordered = sorted(mounts, key=lambda mount: len(mount.path.parts))
-    return tuple(itertools.chain.from_iterable(mount.options for mount in ordered))
+    return sorted(mounts, key=lambda mount: len(mount.path.parts))
 
 
-def _hidden_folders(home: Path) -> list[Path]:
+def hidden_folders(home: Path) -> list[Path]:
     """List the folders of people and running programs: keys, sockets, other users' files."""
     own = pwd.getpwuid(os.getuid()).pw_dir
     folders = (Path(os.path.realpath(folder)) for folder in ("/tmp", "/run", "/home", "/root", own, home))

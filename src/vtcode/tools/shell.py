@@ -20,10 +20,12 @@ MOST_SECONDS: Final = 600
 MOST_BYTES: Final = 100_000
 """Of a command line: Linux takes 128 KiB in one argument."""
 
-_NO_BOX: Final = (
-    "no sandbox works here, so that the command would have all your rights; install bubblewrap, or set [sandbox] "
-    'mode = "off" in your own vtcode.toml'
-)
+_REASONS: Final = {
+    Level.NONE: "no sandbox works here, so that the command would have all your rights",
+    Level.LANDLOCK: "only a weak sandbox (Landlock) works here, in which the command can change .git and read the "
+    "secrets of the workspace",
+}
+_REMEDY: Final = "install bubblewrap, or let the policies alone decide with --sandbox any"
 
 
 class RunArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +48,10 @@ class RunTerminalCmd(Parameters):
     effect: Effect = "runs"
 
     def sensitive(self, args: RunArguments, context: ToolContext) -> str | None:
-        return _NO_BOX if context.sandbox.mode == "auto" and level_of(context) is Level.NONE else None
+        level = level_of(context)
+        if context.sandbox.mode != "auto" or level.is_whole:
+            return None
+        return f"{_REASONS[level]}; {_REMEDY}"
 
     def preview(self, args: RunArguments, context: ToolContext) -> Preview:
         return Preview("command", args.command)
@@ -60,9 +65,9 @@ class RunTerminalCmd(Parameters):
                 "Write a script with write_file, and run that."
             )
         level = level_of(context)
-        if level is Level.NONE and context.sandbox.mode == "required":
+        if not level.is_whole and context.sandbox.mode == "required":
             return failed(
-                'The command was not run: no sandbox works here, and [sandbox] mode = "required". The user has to '
+                f'The command was not run: {_REASONS[level]}, and [sandbox] mode = "required". The user has to '
                 "install bubblewrap, or change the mode."
             )
         try:
