@@ -1,7 +1,7 @@
 """Confines a command by Landlock and a filter of system calls: a program of its own, of the standard library alone.
 
-Called as `python -I -S confine.py RULES -- COMMAND…`, where RULES is JSON (`landlock.Rules`). It ends with the exit
-status of the command, after it has ended all that the command started.
+Called as `python -I -S -c TEXT RULES -- COMMAND…`, with this file as the text, where RULES is JSON (`landlock.Rules`).
+It ends with the exit status of the command, after it has ended all that the command started.
 
 Source of the numbers: linux/landlock.h, linux/prctl.h; https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -20,12 +20,14 @@ from typing import Any
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PATH_BENEATH = 1
+_PR_CAPBSET_DROP, _PR_CAP_LAST = 24, 63
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
 _MODE_FILTER = 2
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _READS = _EXECUTE | _READ_FILE | _READ_DIR
+_MAKE_DEVICES = 1 << 6 | 1 << 11
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _RIGHTS = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF}
 """Of files and folders, by version of the interface; from 5 on all sixteen."""
@@ -72,6 +74,7 @@ def _become(rules: dict[str, Any], private: str, command: list[str]) -> None:
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
+        _drop_capabilities()
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _confine(rules["readable"], [*rules["writable"], private], has_network=rules["network"])
         _filter(base64.b64decode(rules["filter"]))
@@ -80,6 +83,15 @@ def _become(rules: dict[str, Any], private: str, command: list[str]) -> None:
         print(f"the sandbox could not be made: {error}", file=sys.stderr, flush=True)
     finally:
         os._exit(126)
+
+
+def _drop_capabilities() -> None:
+    """Keep the superuser from gaining any by the command that it becomes: raw disks, memory, other users' files."""
+    if os.geteuid() == 0:
+        for number in range(_PR_CAP_LAST + 1):
+            # The kernel knows fewer than there is room for.
+            with contextlib.suppress(OSError):
+                _prctl(_PR_CAPBSET_DROP, number)
 
 
 def _confine(readable: list[str], writable: list[str], *, has_network: bool) -> None:
@@ -92,7 +104,7 @@ def _confine(readable: list[str], writable: list[str], *, has_network: bool) -> 
     for path in readable:
         _allow(ruleset, path, rights & _READS)
     for path in writable:
-        _allow(ruleset, path, rights)
+        _allow(ruleset, path, rights & ~_MAKE_DEVICES)
     _call(_RESTRICT_SELF, ruleset, 0)
 
 

@@ -18,6 +18,7 @@ from vtcode.sandbox.environment import command_environment, toolchains
 
 _SELF_TEST_SECONDS: Final = 5
 _HELPER: Final = Path(__file__).with_name("confine.py")
+"""Handed over as a text: whoever runs the command need not be able to read our files."""
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 # Writes to a file in the workspace, tries one beside it, reads one at home, and looks for the filter.
@@ -50,7 +51,8 @@ def confined(
     the modes and times of all files of the user. Hence commands at this level are asked about.
     """
     hidden = hidden_folders(home)
-    tops = [Path("/") / name for name in sorted(os.listdir("/"))]
+    # Of the devices, only those that hold nothing.
+    tops = [Path("/") / name for name in sorted(os.listdir("/")) if name != "dev"]
     readable = [top for top in tops if not any(folder.is_relative_to(os.path.realpath(top)) for folder in hidden)]
     readable += [folder for folder in toolchains(environ, home) if folder != home]
     # With `/` as the workspace everything stays read-only: a writable root would be no box.
@@ -64,7 +66,12 @@ def confined(
         may_be_orphan=os.getpid() == 1,
     )
     python = sys.executable or "/usr/bin/python3"
-    return (python, "-I", "-S", str(_HELPER), msgspec.json.encode(rules).decode(), "--", *command)
+    return (python, "-I", "-S", "-c", _helper(), msgspec.json.encode(rules).decode(), "--", *command)
+
+
+@functools.cache
+def _helper() -> str:
+    return _HELPER.read_text()
 
 
 @functools.cache
