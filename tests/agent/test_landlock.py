@@ -20,6 +20,7 @@ from vtcode.sandbox import Level, landlock, launch
 OPEN = {
     # In the workspace, which is open as a whole.
     "move git away",
+    "unmount the protection of git",
     "replace git",
     "hooks of git",
     "our own configuration",
