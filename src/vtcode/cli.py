@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "init": ("init", "write a commented vtcode.toml and a draft of AGENTS.md"),
     "config": ("config", "show what holds and where it is set, the files, the JSON Schema"),
     "trust": ("trust", "let this workspace's vtcode.toml loosen what yours says"),
+    "approvals": ("approvals", "what was approved always: list and revoke it; the log of decisions"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
     "mcp": ("mcp", "servers of tools: add, list, approve, remove"),

@@ -270,9 +270,20 @@ def _servers(configuration: Configuration) -> dict[str, McpServer]:
             raise configuration.values[first].source.error(path, f"{problem}; expected one of them.")
         what = "command" if "command" in table else "url"
         env = configuration.table(*path, "env")
-        label = configuration.values[(*path, what)].label
+        label = _source_of_server(configuration, (*path, what))
         servers[name] = msgspec.convert({**table, "env": env, "source": label}, McpServer)
     return servers
+
+
+def _source_of_server(configuration: Configuration, what: KeyPath) -> str:
+    """Say which file a server is from: the workspace's where that has any say in what is started."""
+    acting = [
+        found
+        for key, found in configuration.values.items()
+        if key[:3] == what[:3] and key[3] not in ("enabled", "timeout_secs")
+    ]
+    of_workspace = {layer.source.label for layer in configuration.layers if layer.is_workspace}
+    return next((found.label for found in acting if found.label in of_workspace), configuration.values[what].label)
 
 
 def _policy_sources(configuration: Configuration) -> dict[str, str]:

@@ -21,6 +21,10 @@ _WAIT_BEFORE_NOTICE = 2.0
 """Seconds of silence before a person is told what is awaited."""
 
 
+_LONG = 400
+"""Characters of a text from which its length is told."""
+
+
 class Console:
     """Answers go to standard output, all else to standard error."""
 
@@ -184,22 +188,39 @@ class AskingApprover:
         self._console = console
 
     async def decide(self, request: ApprovalRequest) -> Decision:
-        # The whole text: what is cut away could be the harmful part.
-        text = f"{request.call.name} asks to run ({request.verdict.rule}):\n{request.preview.text}"
-        return Decision(Answer.ONCE if await self._agreed(text, "Allow it? [y/N] ") else Answer.NO)
+        if not _is_there():
+            return Decision(Answer.NO)
+        self._console.insist(_shown(request))
+        longer = "[s] in this session, [a] always exactly this, " if request.may_last else ""
+        question = f"Allow it? [y] once, {longer}[N] no, or say what the model shall do instead: "
+        while True:
+            answer = (await ask(question, sys.stdin, sys.stderr)).strip()
+            match answer.lower():
+                case "y" | "yes":
+                    return Decision(Answer.ONCE)
+                case "" | "n" | "no":
+                    return Decision(Answer.NO)
+                case "s" | "session" if request.may_last:
+                    return Decision(Answer.SESSION)
+                case "a" | "always" if request.may_last:
+                    return Decision(Answer.ALWAYS)
+                case word if len(word) > 1 and word not in _ANSWERS:
+                    return Decision(Answer.NO, answer)
+                case _:
+                    self._console.insist("That is no answer here.")
 
     async def confirm(self, question: str) -> bool:
         return await self._agreed(question, "Go on? [y/N] ")
 
     async def _agreed(self, text: str, question: str) -> bool:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not _is_there():
             return False
         self._console.insist(text)
         answer = await ask(question, sys.stdin, sys.stderr)
         return answer.strip().lower() in {"y", "yes"}
 
     async def answer(self, question: str, choices: tuple[str, ...]) -> str | None:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not _is_there():
             return None
         self._console.insist(f"The model asks: {question}")
         for number, choice in enumerate(choices, 1):
@@ -207,6 +228,28 @@ class AskingApprover:
         answer = (await ask("Your answer: ", sys.stdin, sys.stderr)).strip()
         is_number = answer.isdecimal() and len(answer) < 4 and 1 <= int(answer) <= len(choices)
         return choices[int(answer) - 1] if is_number else answer
+
+
+_ANSWERS = ("session", "always")
+
+
+def _is_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _shown(request: ApprovalRequest) -> str:
+    """Write what a person decides about, whole: what is cut away could be the harmful part."""
+    lines = request.preview.text.split("\n")
+    if request.preview.kind != "diff" and len(lines) > 1:
+        width = len(str(len(lines)))
+        lines = [f"{number:>{width}}  {line}" for number, line in enumerate(lines, 1)]
+    facts = [f"in {request.folder}"]
+    if request.sandbox:
+        facts.append(f"sandbox: {request.sandbox}")
+    if len(request.preview.text) > _LONG:
+        facts.append(f"{len(request.preview.text):,} characters")
+    head = f"{request.call.name} asks to run ({request.verdict.rule}):"
+    return "\n".join((head, *lines, f"({' · '.join(facts)})"))
 
 
 async def ask(question: str, source: TextIO, target: TextIO) -> str:

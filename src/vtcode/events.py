@@ -83,6 +83,10 @@ class ApprovalGiven(msgspec.Struct, frozen=True, tag="approval.given"):
     call: ToolCall
     approved: bool
     rule: str
+    answer: str = ""
+    """For how long: `once`, `session`, `always`; or `no`."""
+    message: str = ""
+    """What the person says to the model with a no."""
 
 
 class ToolStarted(msgspec.Struct, frozen=True, tag="tool.started"):

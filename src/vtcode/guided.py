@@ -62,8 +62,8 @@ class GuidedProfile:
         if step > 1:
             return msgspec.structs.replace(message, calls=())
         try:
-            written = msgspec.json.decode(message.text, type=_Call)
-        except msgspec.MsgspecError:
+            written = msgspec.json.decode(message.text.encode("utf-8", "replace"), type=_Call)
+        except (msgspec.MsgspecError, RecursionError):
             return message
         call = ToolCall("call_1", written.name, json.dumps(written.arguments, ensure_ascii=False))
         return msgspec.structs.replace(message, text="", calls=(call,), finish=Finish.TOOLS)

@@ -9,14 +9,13 @@ from typing import Any
 import msgspec
 
 from vtcode import events
-from vtcode.approval import Policies, Policy, Verdict, judge
-from vtcode.approver import ApprovalRequest, Approver
+from vtcode.approval import Policy
 from vtcode.budget import Budget
-from vtcode.command_rules import rule_on
 from vtcode.context import Profile
 from vtcode.conversation import Conversation
 from vtcode.events import Event
 from vtcode.messages import AssistantMessage, Finish, Status, ToolCall, ToolResult, UserMessage
+from vtcode.permission import Permission
 from vtcode.providers import (
     Completed,
     ContextOverflow,
@@ -30,7 +29,6 @@ from vtcode.providers import (
     Waiting,
 )
 from vtcode.room import Room
-from vtcode.settings import CommandRules
 from vtcode.situation import Situation
 from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Tool, ToolContext, parse_arguments
@@ -48,9 +46,6 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     base: Request
     """The model and the limits; each step completes it."""
-    policies: Policies
-    commands: CommandRules = CommandRules()
-    full_auto: bool = False
     max_steps: int = 50
     """Replies that may call tools; a last one without is asked for when they are used up."""
     budget: Budget = Budget()
@@ -67,7 +62,7 @@ class Agent:
         profile: Profile,
         tools: tuple[Tool, ...],
         context: ToolContext,
-        approver: Approver,
+        permission: Permission,
         settings: TurnSettings,
         list_files: Callable[[], Awaitable[tuple[str, ...]]],
     ) -> None:
@@ -75,7 +70,7 @@ class Agent:
         self._profile = profile
         self._tools = {tool.name: tool for tool in tools}
         self._context = context
-        self._approver = approver
+        self._permission = permission
         self._settings = settings
         self._list_files = list_files
         self._watchers = frozenset(tool.name for tool in tools if tool.effect == "watches")
@@ -268,20 +263,25 @@ class Agent:
         yield events.ToolFinished(call, result, time.monotonic() - started)
 
     async def _run(self, call: ToolCall, tool: Tool, arguments: Any) -> AsyncGenerator[Event | ToolResult]:
-        verdict = self._judged(tool, arguments)
-        if verdict.policy is Policy.PROMPT:
-            yield events.ApprovalAsked(call, verdict.rule)
-            decision = await self._approver.decide(self._request(call, tool, arguments, verdict))
-            yield events.ApprovalGiven(call, decision.approved, verdict.rule)
+        asked = self._permission.judge(call, tool, arguments, self._context)
+        if problem := self._permission.take_problem():
+            yield events.Notice(problem)
+        rule = asked.verdict.rule
+        if asked.verdict.policy is Policy.PROMPT:
+            yield events.ApprovalAsked(call, rule)
+            decision = await self._permission.ask(asked)
+            yield events.ApprovalGiven(call, decision.approved, rule, decision.answer.value, decision.message)
+            if problem := self._permission.take_problem():
+                yield events.Notice(problem)
             if not decision.approved:
-                yield _denied(call, f"{verdict.rule}, and it was not approved", decision.message)
+                yield _denied(call, f"{rule}, and it was not approved", decision.message)
                 return
-        elif verdict.policy is Policy.DENY:
-            yield _denied(call, verdict.rule)
+        elif asked.verdict.policy is Policy.DENY:
+            yield _denied(call, rule)
             return
-        yield events.ToolStarted(call, verdict.rule)
+        yield events.ToolStarted(call, rule)
         feed = _Feed()
-        context = msgspec.structs.replace(self._context, on_output=feed.add, ask=self._approver.answer)
+        context = msgspec.structs.replace(self._context, on_output=feed.add, ask=self._permission.answer)
         running = asyncio.create_task(tool.run(arguments, context))
         running.add_done_callback(lambda _: feed.end())
         try:
@@ -294,30 +294,6 @@ class Agent:
             await asyncio.wait({running})
         status = Status.OK if outcome.ok else Status.ERROR
         yield ToolResult(call.id, call.name, status, outcome.text, outcome.summary)
-
-    def _request(self, call: ToolCall, tool: Tool, arguments: Any, verdict: Verdict) -> ApprovalRequest:
-        return ApprovalRequest(
-            call=call,
-            preview=tool.preview(arguments, self._context),
-            verdict=verdict,
-            folder=self._context.workspace.root,
-            sandbox=str(self._context.level or "") if tool.effect == "runs" else "",
-        )
-
-    def _judged(self, tool: Tool, arguments: Any) -> Verdict:
-        """Ask the policies, and for a command line the rules of [commands]."""
-        sensitive = tool.sensitive(arguments, self._context)
-        command = None
-        if tool.effect == "runs":
-            ruling = rule_on(self._settings.commands, tool.preview(arguments, self._context).text)
-            command, sensitive = ruling.verdict, ruling.caution or sensitive
-        return judge(
-            self._settings.policies,
-            tool.name,
-            full_auto=self._settings.full_auto,
-            sensitive=sensitive,
-            command=command,
-        )
 
 
 class _Feed:

@@ -11,13 +11,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from vtcode.approvals import Approvals
 from vtcode.approver import Approver
+from vtcode.audit import Audit
 from vtcode.budget import Budget
 from vtcode.context import Profile, choose_profile
 from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, TurnSettings
 from vtcode.models import choose_model, named
+from vtcode.permission import Permission, Rules
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -127,9 +130,6 @@ async def start(
                 reasoning_effort=settings.reasoning_effort,
                 parallel_tool_calls=settings.parallel_tool_calls,
             ),
-            policies=settings.policies,
-            commands=settings.commands,
-            full_auto=full_auto,
             max_steps=settings.max_turns,
             budget=Budget(context, settings.context.compact_at, settings.max_tokens),
             keep_turns=settings.context.keep_recent_turns,
@@ -150,13 +150,23 @@ async def start(
         )
         warms_up = settings.context.warm_up and is_local(provider.address)
 
+        rules = Rules(settings.policies, settings.commands, full_auto)
+        state = state_folder(os.environ)
+        # One for all sessions of the process: what was approved for the session holds until the program ends.
+        approvals = Approvals(state / "approvals.json")
+
+        def permission(session: Session | None) -> Permission:
+            kept = session.id if session is not None else ""
+            audit = Audit(state / "audit.jsonl", str(workspace.root), kept, settings.api_key or "")
+            return Permission(rules, approver, approvals, audit)
+
         def within(session: Session | None) -> Running:
             agent = Agent(
                 provider,
                 profile,
                 tools,
                 session_context(tool_context, session),
-                approver,
+                permission(session),
                 turns,
                 lambda: workspace_files(workspace),
             )

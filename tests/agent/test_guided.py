@@ -77,5 +77,8 @@ def test_a_step_adds_to_the_prompt_and_changes_nothing_before() -> None:
     assert (first.system, first.tools, second.schema) == (second.system, (), None)
 
 
-def test_a_reply_that_is_no_call_is_left_as_text() -> None:
-    assert GuidedProfile(SPECS).read(AssistantMessage(text="hm"), 1).calls == ()
+@pytest.mark.parametrize(
+    "text", ["hm", "\ud83d", '{"name":"read_file","arguments":' + "[" * 100_000], ids=["hm", "half", "deep"]
+)
+def test_a_reply_that_is_no_call_is_left_as_text(text: str) -> None:
+    assert GuidedProfile(SPECS).read(AssistantMessage(text=text), 1) == AssistantMessage(text=text)

@@ -26,7 +26,7 @@ from vtcode.events import ToolFinished
 from vtcode.messages import Status
 from vtcode.settings import McpServer, McpSettings
 from vtcode.tools.mcp import McpTool, connection, server_tools, tool_names
-from vtcode.tools.mcp_approval import Approvals
+from vtcode.tools.mcp_approval import Approvals, described
 from vtcode.tools.mcp_http import McpError
 from vtcode.tools.mcp_schema import compact, problem
 from vtcode.tools.spool import Spool
@@ -474,3 +474,13 @@ def test_a_run_without_servers_or_rules_loads_nothing_for_them() -> None:
     code = f"import sys, vtcode.startup; print({heavy} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
+
+
+def test_what_a_repository_sets_is_shown_whole_and_what_the_user_sets_by_name() -> None:
+    env = {"LD_PRELOAD": "./evil.so; x", "B": "\x1b[2J"}
+    entry = McpServer(command="adder", env=env, source="vtcode.toml")
+    assert described(entry) == "  adder\n  with B='\\x1b[2J'\n  with LD_PRELOAD='./evil.so; x'"
+    assert (
+        described(msgspec.structs.replace(entry, source="/home/me/vtcode.toml"))
+        == "  adder\n  with B, LD_PRELOAD set"
+    )

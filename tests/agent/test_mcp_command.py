@@ -1,32 +1,13 @@
 """`vtcode mcp`: servers added to the file of the user, and removed."""
 
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import REPOSITORY, clean_environment, run
-
-SERVER = ("--env", f"PYTHONPATH={REPOSITORY}", "--", sys.executable, "-m", "tests.support.mcp_server")
-
-
-class Home:
-    """A user's home with a workspace."""
-
-    def __init__(self, folder: Path) -> None:
-        self.workspace = folder / "work"
-        self.workspace.mkdir(exist_ok=True)
-        self.file = folder / ".config" / "vtcode" / "vtcode.toml"
-        self.environment = clean_environment(folder)
-
-    def mcp(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(["vtcode", "mcp", *arguments], self.environment, cwd=self.workspace)
-
-    def write(self, text: str) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(text)
+from tests.agent.mcphome import SERVER, Home
+from tests.support.processes import REPOSITORY
 
 
 @pytest.fixture

@@ -193,5 +193,7 @@ async def _may_use(made: "Connection", root: Path, approvals: Approvals, say: Sa
 
 def listing(tools: Iterable["Listed"]) -> str:
     """Write a server's tools for the person who approves them."""
-    lines = [f"  {tool.name}: {shortened(tool.description, _MOST_PREVIEW)}" for tool in tools]
+    lines = [
+        f"  {shortened(tool.name, _MOST_DESCRIPTION)}: {shortened(tool.description, _MOST_PREVIEW)}" for tool in tools
+    ]
     return "\n".join(lines) or "  none"
