@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatchcase
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,31 @@ from vtcode.replacing import Replacement, Stage
 
 LONGEST_PATH: Final = 4096
 
-PROTECTED_NAMES: Final = frozenset({"vtcode.toml", ".vtcode", ".git", ".mcp.json", ".envrc", ".vscode", ".idea"})
-"""Files and folders that make a later start, an editor or git run something: changing them is asked."""
+PROTECTED_NAMES: Final = frozenset(
+    (
+        *("vtcode.toml", ".vtcode", ".mcp.json", "AGENTS.md"),
+        *(".git", ".husky", ".githooks", ".pre-commit-config.yaml", "lefthook.yml"),
+        *(".vscode", ".idea", ".zed", ".devcontainer", ".envrc", ".dir-locals.el"),
+        *(".exrc", ".vimrc", ".nvimrc", ".nvim.lua", ".tmux.conf", ".inputrc"),
+        *(".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".profile"),
+        *(".zshrc", ".zshenv", ".zprofile", ".zlogin", ".gitconfig"),
+    )
+)
+"""Files and folders that make a later start of ours, an editor, a shell or git run or obey something, without anybody
+asking for it: changing them is asked, and commands in the box cannot."""
+
+ASKED_NAMES: Final = frozenset(
+    (
+        *("conftest.py", "sitecustomize.py", "usercustomize.py", "pyvenv.cfg", ".venv", "venv", "site-packages"),
+        *(".gitlab-ci.yml", ".travis.yml", ".circleci", ".buildkite", ".drone.yml", ".woodpecker", ".woodpecker.yml"),
+        *("Jenkinsfile", "azure-pipelines.yml", "bitbucket-pipelines.yml", "appveyor.yml", ".ci"),
+    )
+)
+"""What programs load by its name, and what other machines run: the file tools ask for it. A command in the box may
+change it, since such files are sources of the project too."""
+
+_ASKED_GLOBS: Final = ("*.pth", "*.code-workspace")
+_ASKED_FOLDERS: Final = frozenset({(".github", "workflows"), (".github", "actions"), (".gitea", "workflows")})
 
 SECRET_FOLDERS: Final = frozenset({".aws", ".ssh", ".gnupg", ".kube", ".azure"})
 SECRET_FILES: Final = (
@@ -100,8 +124,11 @@ class Workspace:
         return path.relative_to(self.root).as_posix()
 
     def is_protected(self, path: Path) -> bool:
-        """Whether changing this located path could change what a later start, editor or git runs."""
-        if any(_folded(part) in PROTECTED_NAMES for part in self._parts(path)):
+        """Whether changing this located path could change what runs later without anybody asking for it."""
+        parts = [_folded(part) for part in self._parts(path)]
+        if any(part in _FOLDED_NAMES for part in parts) or any(pair in _ASKED_FOLDERS for pair in pairwise(parts)):
+            return True
+        if parts and any(fnmatchcase(parts[-1], glob) for glob in _ASKED_GLOBS):
             return True
         git_folder = self.linked_git_folder()
         return git_folder is not None and path.is_relative_to(git_folder)
@@ -255,6 +282,14 @@ def _malformed(path: str) -> str | None:
     return None
 
 
+def _folded(name: str) -> str:
+    """Fold what some file systems take for the same name: case, and composed or decomposed letters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+_FOLDED_NAMES: Final = frozenset(map(_folded, PROTECTED_NAMES | ASKED_NAMES))
+
+
 def _resolved(path: Path) -> Path | None:
     """Follow all links of a path; None where that comes to no end."""
     for _ in range(_MOST_TRIES):
@@ -266,11 +301,6 @@ def _resolved(path: Path) -> Path | None:
         except RecursionError:
             return None
     return None
-
-
-def _folded(name: str) -> str:
-    """Fold what some file systems take for the same name: case, and composed or decomposed letters."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _reason(error: OSError) -> str:
