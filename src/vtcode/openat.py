@@ -64,7 +64,11 @@ def system_opener() -> _Open | None:
     """Return openat2(2), which resolves a whole path beneath a folder; None where it is missing."""
     if sys.platform != "linux" or platform.machine() == "alpha":
         return None
-    import ctypes
+    try:
+        import ctypes
+    except ImportError:
+        # Pythons are built without it where libffi is missing.
+        return None
 
     class How(ctypes.Structure):
         _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
