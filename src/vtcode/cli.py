@@ -16,6 +16,7 @@ from vtcode import __version__
 from vtcode.commands.arguments import Invocation, add_session
 from vtcode.config import ConfigError
 from vtcode.output import UsageError
+from vtcode.text import visible
 
 COMMANDS: Final = {
     "exec": ("run", "do one task with the tools, and end"),
@@ -65,11 +66,9 @@ def run(arguments: Sequence[str]) -> int:
         root = Path(os.path.realpath(options.workspace or os.curdir, strict=True))
         os.scandir(root).close()
     except OSError as error:
-        where = options.workspace or "the current folder"
-        print(
-            f"vtcode: {where} cannot be the workspace ({error.strerror}); name another with --workspace",
-            file=sys.stderr,
-        )
+        where = visible(options.workspace or "the current folder", one_line=True)
+        reason = f"{where} cannot be the workspace ({error.strerror})"
+        print(f"vtcode: {reason}; name another with --workspace", file=sys.stderr)
         return 2
     try:
         ended = options.command(Invocation(options, root, os.environ))
@@ -78,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
         print(end="", flush=True)
         return status
     except (ConfigError, UsageError) as error:
-        print(f"vtcode: {error}", file=sys.stderr)
+        print(f"vtcode: {visible(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nvtcode: interrupted", file=sys.stderr)

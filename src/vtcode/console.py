@@ -13,7 +13,7 @@ from vtcode.approver import Answer, ApprovalRequest, Decision
 from vtcode.events import Event
 from vtcode.messages import Status, ToolCall
 from vtcode.settings import UiSettings
-from vtcode.text import visible
+from vtcode.text import marked, visible
 
 DIM, GREEN, RED, YELLOW, RESET = "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -190,7 +190,7 @@ class AskingApprover:
     async def decide(self, request: ApprovalRequest) -> Decision:
         if not _is_there():
             return Decision(Answer.NO)
-        self._console.insist(_shown(request))
+        self._console.insist(marked(_shown(request)))
         longer = "[s] in this session, [a] always exactly this, " if request.may_last else ""
         question = f"Allow it? [y] once, {longer}[N] no, or say what the model shall do instead: "
         while True:

@@ -8,15 +8,40 @@ import unicodedata
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatchcase
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from vtcode.openat import FOLDER, open_beneath
 from vtcode.replacing import Replacement, Stage
 
 LONGEST_PATH: Final = 4096
 
-PROTECTED_NAMES: Final = frozenset({"vtcode.toml", ".vtcode", ".git", ".mcp.json", ".envrc", ".vscode", ".idea"})
-"""Files and folders that make a later start, an editor or git run something: changing them is asked."""
+PROTECTED_NAMES: Final = frozenset(
+    (
+        *("vtcode.toml", ".vtcode", ".mcp.json", "AGENTS.md"),
+        *(".git", ".husky", ".githooks", ".pre-commit-config.yaml", "lefthook.yml"),
+        *(".vscode", ".idea", ".zed", ".devcontainer", ".envrc", ".dir-locals.el"),
+        *(".exrc", ".vimrc", ".nvimrc", ".nvim.lua", ".tmux.conf", ".inputrc"),
+        *(".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".profile"),
+        *(".zshrc", ".zshenv", ".zprofile", ".zlogin", ".gitconfig"),
+    )
+)
+"""Files and folders that make a later start of ours, an editor, a shell or git run or obey something, without anybody
+asking for it: changing them is asked, and commands in the box cannot."""
+
+ASKED_NAMES: Final = frozenset(
+    (
+        *("conftest.py", "sitecustomize.py", "usercustomize.py", "pyvenv.cfg", ".venv", "venv", "site-packages"),
+        *(".gitlab-ci.yml", ".travis.yml", ".circleci", ".buildkite", ".drone.yml", ".woodpecker", ".woodpecker.yml"),
+        *("Jenkinsfile", "azure-pipelines.yml", "bitbucket-pipelines.yml", "appveyor.yml", ".ci"),
+    )
+)
+"""What programs load by its name, and what other machines run: the file tools ask for it. A command in the box may
+change it, since such files are sources of the project too."""
+
+_ASKED_GLOBS: Final = ("*.pth", "*.code-workspace")
+_ASKED_FOLDERS: Final = frozenset({(".github", "workflows"), (".github", "actions"), (".gitea", "workflows")})
 
 SECRET_FOLDERS: Final = frozenset({".aws", ".ssh", ".gnupg", ".kube", ".azure"})
 SECRET_FILES: Final = (
@@ -26,7 +51,7 @@ SECRET_FILES: Final = (
 )
 """Globs of file names, in lower case."""
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_TRIES: Final = 20
 _REASONS: Final = {
     errno.ENOENT: "it does not exist",
     errno.EACCES: "permission is denied",
@@ -84,7 +109,9 @@ class Workspace:
         """
         if reason := _malformed(path):
             raise PathRefused(f"The path {reason}. Give a path relative to the workspace.")
-        located = Path(os.path.realpath(self.root / path))
+        located = _resolved(self.root / path)
+        if located is None:
+            raise PathRefused(f"{path} cannot be followed: its links are too many, or change all the time.")
         if not located.is_relative_to(self.root):
             raise PathRefused(f"{path} is outside the workspace. Give a path relative to the workspace.")
         # realpath leaves a link unresolved only where links lead in a circle.
@@ -97,8 +124,11 @@ class Workspace:
         return path.relative_to(self.root).as_posix()
 
     def is_protected(self, path: Path) -> bool:
-        """Whether changing this located path could change what a later start, editor or git runs."""
-        if any(_folded(part) in PROTECTED_NAMES for part in self._parts(path)):
+        """Whether changing this located path could change what runs later without anybody asking for it."""
+        parts = [_folded(part) for part in self._parts(path)]
+        if any(part in _FOLDED_NAMES for part in parts) or any(pair in _ASKED_FOLDERS for pair in pairwise(parts)):
+            return True
+        if parts and any(fnmatchcase(parts[-1], glob) for glob in _ASKED_GLOBS):
             return True
         git_folder = self.linked_git_folder()
         return git_folder is not None and path.is_relative_to(git_folder)
@@ -117,8 +147,8 @@ class Workspace:
             return None
         if "\0" in words:
             return None
-        folder = Path(os.path.realpath(self.root / words))
-        return folder if folder.is_relative_to(self.root) and folder != self.root else None
+        folder = _resolved(self.root / words)
+        return folder if folder and folder.is_relative_to(self.root) and folder != self.root else None
 
     def open_file(self, path: Path) -> FileIO:
         """Open a located path for reading. Raises PathRefused unless a regular file is there."""
@@ -126,10 +156,8 @@ class Workspace:
         if path == self.root:
             raise PathRefused(f"{shown} is a folder, not a file.")
         try:
-            with self._folder(path.parent) as folder:
-                # Non-blocking, since opening a FIFO would otherwise wait for a writer for ever.
-                flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
-                descriptor = os.open(path.name, flags, dir_fd=folder)
+            # Non-blocking, since opening a FIFO would otherwise wait for a writer for ever.
+            descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
             raise PathRefused(f"{shown} cannot be read: {_reason(error)}.") from error
         mode = os.fstat(descriptor).st_mode
@@ -191,27 +219,40 @@ class Workspace:
     def _parts(self, path: Path) -> tuple[str, ...]:
         return path.relative_to(self.root).parts
 
+    def _open(self, path: Path, flags: int) -> int:
+        root = os.open(self.root, FOLDER)
+        try:
+            return open_beneath(root, self._parts(path), flags)
+        finally:
+            os.close(root)
+
     @contextlib.contextmanager
     def _folder(self, path: Path, *, create: list[Path] | None = None) -> Generator[int]:
-        """Yield a descriptor of a located folder; with `create`, make what is missing, and add it to that list.
-
-        Each component is opened from the one before, never through a link: a folder that another process
-        swaps for a link after `locate` cannot lead outside.
-        """
-        folder, at = os.open(self.root, _FOLDER), self.root
+        """Yield a descriptor of a located folder; with `create`, make what is missing, and add it to that list."""
+        made = [] if create is None else create
+        folder, missing = (self._open(path, FOLDER), []) if create is None else self._nearest(path)
         try:
-            for part in self._parts(path):
-                at /= part
-                if create is not None:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=folder)
-                        create.append(at)
-                inner = os.open(part, _FOLDER, dir_fd=folder)
-                os.close(folder)
-                folder = inner
+            for inner in reversed(missing):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(inner.name, dir_fd=folder)
+                    made.append(inner)
+                outer, folder = folder, open_beneath(folder, (inner.name,), FOLDER)
+                os.close(outer)
             yield folder
         finally:
             os.close(folder)
+
+    def _nearest(self, path: Path) -> tuple[int, list[Path]]:
+        """Open a located folder, or the nearest above it that there is; return also what is missing, inner first."""
+        missing: list[Path] = []
+        while True:
+            try:
+                return self._open(path, FOLDER), missing
+            except FileNotFoundError:
+                if path == self.root:
+                    raise
+                missing.append(path)
+                path = path.parent
 
     def _remove_empty(self, folders: list[Path]) -> None:
         for path in reversed(folders):
@@ -244,6 +285,22 @@ def _malformed(path: str) -> str | None:
 def _folded(name: str) -> str:
     """Fold what some file systems take for the same name: case, and composed or decomposed letters."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+_FOLDED_NAMES: Final = frozenset(map(_folded, PROTECTED_NAMES | ASKED_NAMES))
+
+
+def _resolved(path: Path) -> Path | None:
+    """Follow all links of a path; None where that comes to no end."""
+    for _ in range(_MOST_TRIES):
+        try:
+            return Path(os.path.realpath(path))
+        except OSError:
+            # A link that was removed between two looks at it.
+            continue
+        except RecursionError:
+            return None
+    return None
 
 
 def _reason(error: OSError) -> str:

@@ -114,6 +114,9 @@ def test_no_path_ever_leads_outside(workspace: Workspace, path: str) -> None:
             ".GIT/config",
             ".Vscode/settings.json",
             "sub/.envrc",
+            *("AGENTS.md", "docs/agents.md", ".husky/pre-commit", ".bashrc", "home/.zshenv", ".devcontainer/x"),
+            *("conftest.py", "tests/conftest.py", "sitecustomize.py", ".venv/bin/python", "lib/evil.pth"),
+            *(".github/workflows/ci.yml", ".GitHub/Workflows/ci.yml", ".gitlab-ci.yml", "Jenkinsfile", ".ci/run"),
         ),
     ],
 )
@@ -121,7 +124,9 @@ def test_places_that_steer_later_runs_are_protected(workspace: Workspace, path: 
     assert workspace.is_protected(workspace.locate(path))
 
 
-@pytest.mark.parametrize("path", ["a.py", ".gitignore", "git/x", "vtcode.toml.md", ".", "docs/vscode/x", ".github/x"])
+@pytest.mark.parametrize(
+    "path", ["a.py", ".gitignore", "git/x", "vtcode.toml.md", ".", "docs/vscode/x", ".github/x", "tests/test_x.py"]
+)
 def test_other_places_are_not_protected(workspace: Workspace, path: str) -> None:
     assert not workspace.is_protected(workspace.locate(path))
 
