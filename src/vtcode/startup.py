@@ -143,6 +143,7 @@ async def start(
             level=level,
             sandbox=settings.sandbox,
             background=background,
+            aside=state_folder(os.environ) / "refused",
         )
         setup = Setup(
             model=model,

@@ -103,10 +103,9 @@ def test_the_profile_for_macos_denies_first_and_opens_what_work_needs() -> None:
     assert lines[hidden + 1] == f"(allow file-read* {shown})"
     assert lines[hidden + 2] == '(allow file-write* (subpath "/Users/me/a (b)") (subpath "/private/tmp"))'
     protected, secrets, network = lines[hidden + 3 :]
-    assert protected.startswith('(deny file-write* (regex #"(?i)^/Users/me/a [(]b[)]/(.*/)?([.]envrc|[.]git|')
-    assert (
-        secrets.startswith("(deny file-read* file-write* ") and "[.]env[^/]*" in secrets and "[^/]*[.]pem" in secrets
-    )
+    assert protected.startswith('(deny file-write* (regex #"(?i)^/Users/me/a [(]b[)]/(.*/)?(AGENTS[.]md|')
+    assert secrets.startswith("(deny file-read* file-write* ")
+    assert "[.]env[^/]*" in secrets and "[^/]*[.]pem" in secrets
     assert network == "(deny network*)"
     assert text.count("(") - text.count("[(]") == text.count(")") - text.count("[)]")
     assert "(allow network*)" in seatbelt.profile(Path("/w"), Path("/h"), Path("/t"), network=True)

@@ -13,15 +13,14 @@ from typing import Final
 
 import msgspec
 
-from vtcode.sandbox import seccomp
-from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, toolchains
-from vtcode.workspace import PROTECTED_NAMES, Workspace, is_secret_name
+from vtcode.sandbox import findings, seccomp
+from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, environments, toolchains
+from vtcode.workspace import Workspace
 
 _PROGRAM_PATH: Final = "/usr/bin:/usr/local/bin:/bin"
 _SELF_TEST_SECONDS: Final = 2
 _PRIVATE_BYTES: Final = 1 << 30
 """Most that a command may put into each of its private folders: they are memory."""
-_SCANNED_ENTRIES: Final = 10_000
 
 # Everything is shared read-only at first, then hidden or made writable piece by piece. What is not obvious:
 # - `--proc` brings a writable /proc/sys, and with it core_pattern, which runs programs outside.
@@ -162,7 +161,7 @@ def _mounts(workspace: Path, home: Path, environ: Mapping[str, str]) -> list[_Mo
         *(_Mount(folder, ("--size", str(_PRIVATE_BYTES), "--tmpfs", str(folder))) for folder in hidden),
         _Mount(boxed_home(home, workspace), ("--dir", str(boxed_home(home, workspace)))),
         *_visible_toolchains(hidden, workspace, home, environ),
-        *_inside(workspace),
+        *_inside(workspace, environ),
     ]
     # With `/` as the workspace everything stays read-only: a writable root would undo the whole box.
     if workspace != Path("/"):
@@ -191,38 +190,31 @@ def _visible_toolchains(
             yield _bind("--ro-bind", folder)
 
 
-def _inside(workspace: Path) -> Iterator[_Mount]:
+def _inside(workspace: Path, environ: Mapping[str, str]) -> Iterator[_Mount]:
     """Yield what stays closed in the workspace: read-only what steers later runs, hidden what holds keys.
 
-    Only what exists can be protected this way, and only at the top and one folder down: repositories inside
-    repositories. `.git` is closed as a whole, since a protected `.git/hooks` could be moved away with it.
+    Only what exists can be protected this way. `.git` is closed as a whole, since a protected `.git/hooks` could be
+    moved away with it; and the environments that we and the user run programs from, since a command could leave one
+    there for a later start.
     """
-    for name in PROTECTED_NAMES:
-        yield from _read_only(workspace, workspace / name)
+    found = findings.find(workspace)
+    for path in found.protected:
+        yield from _read_only(workspace, path)
+    for path in found.secret_folders:
+        yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
+    for path in found.secret_files:
+        if path.is_file() and not path.is_symlink():
+            yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
     if (linked := Workspace(workspace).linked_git_folder()) is not None:
         yield from _read_only(workspace, linked)
-    with os.scandir(workspace) as entries:
-        for entry in itertools.islice(entries, _SCANNED_ENTRIES):
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if entry.name in PROTECTED_NAMES:
-                continue
-            if is_secret_name(entry.name):
-                yield from _hide(Path(entry.path), is_folder=is_folder)
-            elif is_folder:
-                yield from _read_only(workspace, Path(entry.path) / ".git")
+    for folder in environments(environ):
+        yield from _read_only(workspace, folder)
 
 
 def _read_only(workspace: Path, path: Path) -> Iterator[_Mount]:
     real = Path(os.path.realpath(path))
     if os.path.exists(real) and real != workspace and real.is_relative_to(workspace):
         yield _bind("--ro-bind", real)
-
-
-def _hide(path: Path, *, is_folder: bool) -> Iterator[_Mount]:
-    if is_folder:
-        yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
-    elif os.path.isfile(path) and not os.path.islink(path):
-        yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
 
 
 def _bind(option: str, path: Path) -> _Mount:

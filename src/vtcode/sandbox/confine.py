@@ -1,7 +1,7 @@
 """Confines a command by Landlock and a filter of system calls: a program of its own, of the standard library alone.
 
-Called as `python -I -S -c TEXT RULES -- COMMAND…`, with this file as the text and RULES in JSON (`landlock.Rules`). It
-ends with the exit status of the command, after it has ended all that the command started.
+Called as `python -I -S -c TEXT RULES -- COMMAND…`, with this file as the text, and RULES in JSON (`landlock.Rules`).
+It ends with the exit status of the command, after it has ended all that the command started.
 
 Source of the numbers: linux/landlock.h, linux/prctl.h; https://docs.kernel.org/userspace-api/landlock.html
 """
