@@ -5,11 +5,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from lmserver import __version__
 from lmserver.commands import chat, completion, get, keys, loaded, log, models, server
 from lmserver.commands.arguments import FAILURE, INTERRUPTED, SUCCESS, USAGE
 from lmserver.errors import ModelError
+from lmserver.text import shown
 
 SUBJECTS = (get, models, server, loaded, chat, keys, log, completion)
 """What adds the commands, in the order of `lmstudio --help`."""
@@ -53,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
         # Here, since what cannot be written at the interpreter's end leaves a trace. Standard output can be closed.
         print(end="", flush=True)
     except ModelError as error:
-        print(f"lmstudio: {error}", file=sys.stderr)
+        print(f"lmstudio: {shown(str(error))}", file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
         print("lmstudio: interrupted", file=sys.stderr)
@@ -66,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         # What no command foresaw, such as a disk that is full of what we print.
         _drop_output()
         where = f"{error.filename}: " if error.filename else ""
-        print(f"lmstudio: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"lmstudio: {shown(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return FAILURE
     return status
 
@@ -75,9 +77,16 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains about arguments, which may be a stranger's, in words that steer no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lmstudio",
         description="Serve local models over an OpenAI-compatible HTTP API.",
         epilog=EXAMPLES,

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from vtcode import __version__
 from vtcode.commands.arguments import Invocation, add_session
@@ -126,13 +126,20 @@ async def _until_told_to_end(mode: Coroutine[None, None, int]) -> int:
         return 128 + received[0]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains about arguments, which may be a stranger's, in words that steer no terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
     """Make the parser, whole for the commands that stand among the arguments.
 
     The others only have their line in the help: each command's module brings imports of its own.
     """
     common = _common("assigned")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vtcode",
         description="A coding agent for the terminal whose model runs on your own hardware.",
         epilog=EPILOG,

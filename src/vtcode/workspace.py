@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatchcase
 from io import FileIO
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -165,6 +165,14 @@ class Workspace:
             os.close(descriptor)
             raise PathRefused(f"{shown} is {_kind(mode)}, not a file.")
         return open(descriptor, "rb", buffering=0)
+
+    def names(self, path: Path, most: int) -> list[str]:
+        """List what is in a located folder, so many entries at most. Raises PathRefused."""
+        try:
+            with self._folder(path) as folder, os.scandir(folder) as entries:
+                return [entry.name for entry in islice(entries, most)]
+        except OSError as error:
+            raise PathRefused(f"{self.relative(path)} cannot be listed: {_reason(error)}.") from error
 
     def replace_file(self, path: Path, data: bytes) -> None:
         """Put `data` at a located path in one step: after a crash the old or the new file is there, whole.

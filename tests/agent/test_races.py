@@ -18,7 +18,7 @@ from tests.agent.tools import Toolbox
 from vtcode import openat
 from vtcode.workspace import Workspace, WorkspaceError
 
-TRIES = int(os.environ.get("VTCODE_TEST_RACES", "4000"))
+TRIES = int(os.environ.get("VTCODE_TEST_RACES", "2500"))
 """Of each kind; 100,000 by hand."""
 
 SECRET = "canary-77ae"

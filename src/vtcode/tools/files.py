@@ -3,8 +3,6 @@
 import contextlib
 import difflib
 import errno
-import itertools
-import os
 from pathlib import Path
 from typing import Final
 
@@ -176,9 +174,8 @@ def _nearest_name(workspace: Workspace, path: str, error: WorkspaceError) -> str
         return ""
     try:
         folder = workspace.locate(path).parent
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _NAMES_AMONG)]
-    except (OSError, WorkspaceError):
+        names = workspace.names(folder, _NAMES_AMONG)
+    except WorkspaceError:
         return ""
     close = difflib.get_close_matches(Path(path).name, names, n=1)
     return f" There is {workspace.relative(folder / close[0])}." if close else ""
