@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from vtcode.approval import BUILT_IN, Policy
+from vtcode.hosts import HOST_RULE
 from vtcode.providers.presets import PRESETS
 from vtcode.settings import ContextSettings, McpServer, McpSettings, SandboxSettings, Settings, UiSettings
 
@@ -73,6 +74,7 @@ def _policy(about: str, example: str | None = None) -> Key:
     return Key(type=Policy, expected='"allow", "prompt" or "deny"', about=about, example=example)
 
 
+_HOSTS: Final = Annotated[list[Annotated[str, Meta(pattern=HOST_RULE)]], Meta(max_length=200)]
 _API: Final = Literal["auto", "chat", "responses"]
 _URL: Final = Annotated[str, Meta(pattern="^https?://", max_length=2000)]
 
@@ -156,8 +158,11 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
         "(any); a whole one or no command; no box",
         _sandbox.mode,
     ),
-    ("sandbox", "network"): _words(
-        Literal["off", "on"], "Whether commands in it reach the network", _sandbox.network
+    ("sandbox", "network"): Key(
+        type=Literal["off", "ask", "on"] | _HOSTS,
+        expected='"off", "ask", "on" or a list of hosts such as ["pypi.org", "*.example.com:8443"]',
+        about="What commands in it reach: nothing, hosts that you are asked about, everything, or a list of hosts",
+        default=_sandbox.network,
     ),
     ("mcp", "enabled"): _switch("Whether servers of tools are used at all", McpSettings().enabled),
     ("mcp", "servers", ANY, "command"): _name("a program", "What starts the server"),

@@ -43,7 +43,7 @@ def loosens(path: KeyPath, value: Any, trusted: Values, own: Values) -> str | No
             is_weaker = _BOXES.index(value) < _BOXES.index(trusted.get(path, _default(path)))
             return "it weakens the box around commands" if is_weaker else None
         case ("sandbox", "network"):
-            return "it gives commands the network" if value == "on" else None
+            return "it gives commands the network" if value != "off" else None
         case ("context", "instructions_max_bytes"):
             is_more = value > trusted.get(path, _default(path))
             return "it gives files of the workspace more room in the prompt" if is_more else None

@@ -59,7 +59,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`auto` takes the strongest box that works here, and asks about each command where that is a weak one or none;
     `any` takes it too, and leaves the asking to the policies; `required` runs no command without a whole one.
     """
-    network: Literal["off", "on"] = "off"
+    network: Literal["off", "ask", "on"] | tuple[str, ...] = "off"
+    """What commands in it reach: nothing, what a person agrees to, everything; or these hosts."""
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -43,6 +44,9 @@ from vtcode.tools import TOOLS, Tool, ToolContext
 from vtcode.tools.background import Background
 from vtcode.tools.search import workspace_files
 from vtcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    from vtcode.sandbox.proxy import Door
 
 Say = Callable[[str], None]
 
@@ -137,6 +141,9 @@ async def start(
             budget=Budget(context, settings.context.compact_at, settings.max_tokens),
             keep_turns=settings.context.keep_recent_turns,
         )
+        door = _door(settings, approver)
+        if door is not None:
+            stack.push_async_callback(door.close)
         tool_context = ToolContext(
             workspace=workspace,
             output_limit=_output_limit(settings, profile, context),
@@ -144,6 +151,7 @@ async def start(
             sandbox=settings.sandbox,
             background=background,
             aside=state_folder(os.environ) / "refused",
+            door=door,
         )
         setup = Setup(
             model=model,
@@ -178,6 +186,16 @@ async def start(
             return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
 
         yield within(session)
+
+
+def _door(settings: Settings, approver: Approver) -> "Door | None":
+    network = settings.sandbox.network
+    if network in ("off", "on"):
+        return None
+    # Here, since most runs have none.
+    from vtcode.sandbox.proxy import Door
+
+    return Door((), approver.confirm) if network == "ask" else Door(network)
 
 
 def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:

@@ -14,6 +14,7 @@ from vtcode.output import UsageError
 from vtcode.sandbox import Found, Level, bubblewrap, examine, launch
 from vtcode.sandbox.environment import home_folder
 from vtcode.sandbox.limits import Exceeded, Limits
+from vtcode.sandbox.proxy import Door
 from vtcode.settings import SandboxSettings
 from vtcode.text import visible
 from vtcode.tools.process import run_launched
@@ -56,13 +57,22 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
             f"No whole sandbox works here ({'; '.join(found.missing)}), so the command was not run. Install "
             f"bubblewrap, or say --level {level.value}."
         )
-    network = (options.network or settings.network) == "on"
+    chosen: str | None = options.network
+    network = chosen or settings.network
     line = options.line[0] if len(options.line) == 1 else shlex.join(options.line)
-    started = launch(line, invocation.root, level, invocation.environ, network=network)
 
     async def run() -> int:
         limit = options.timeout or _FOREVER
+        door = Door(network) if isinstance(network, tuple) and level is Level.BUBBLEWRAP else None
         try:
+            started = launch(
+                line,
+                invocation.root,
+                level,
+                invocation.environ,
+                network=network == "on",
+                door=await door.open() if door is not None else None,
+            )
             code = await run_launched(started, invocation.root, limit, _to(sys.stdout), _to(sys.stderr))
         except TimeoutError:
             print(f"vtcode: stopped after {limit:g} s", file=sys.stderr)
@@ -73,6 +83,9 @@ def _run(invocation: Invocation) -> Coroutine[None, None, int]:
         except (OSError, ValueError) as error:
             print(f"vtcode: the command could not be started: {visible(str(error))}", file=sys.stderr)
             return 125
+        finally:
+            if door is not None:
+                await door.close()
         return code if code >= 0 else 128 - code
 
     return run()
@@ -100,7 +113,7 @@ def _status(invocation: Invocation) -> int:
     for reason in found.missing:
         print(visible(f"           {reason}", one_line=True))
     print(f"commands   {_decided(level, settings)}")
-    print(f"network    {settings.network if level is not Level.NONE else 'on'}")
+    print(visible(f"network    {_network(settings, level)}", one_line=True))
     for name in ("writable", "read_only", "hidden"):
         paths: list[str] = told.get(name, [])
         for at, path in enumerate(paths[:_LISTED]):
@@ -129,6 +142,14 @@ def _told(invocation: Invocation, settings: SandboxSettings, found: Found) -> di
         home = home_folder(invocation.environ)
         told |= msgspec.json.decode(msgspec.json.encode(bubblewrap.places(invocation.root, home, invocation.environ)))
     return told
+
+
+def _network(settings: SandboxSettings, level: Level) -> str:
+    if level is Level.NONE:
+        return "on"
+    if isinstance(settings.network, str):
+        return settings.network
+    return ", ".join(settings.network) or "off" if level is Level.BUBBLEWRAP else "off (hosts need bubblewrap)"
 
 
 def _decided(level: Level, settings: SandboxSettings) -> str:

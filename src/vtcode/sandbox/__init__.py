@@ -82,6 +82,7 @@ def launch(
     environ: Mapping[str, str] = os.environ,
     *,
     network: bool = False,
+    door: Path | None = None,
 ) -> Launch:
     """Lay out how `command`, a line for bash, runs at `level`.
 
@@ -89,18 +90,17 @@ def launch(
         workspace: absolute, with links resolved; the only place that the command may change.
         environ: where the user's home and search path are read; nothing else of it is passed on.
         network: whether a boxed command shares the machine's network.
+        door: a socket through which it reaches some hosts (`sandbox.proxy`); only in the box of bubblewrap.
     """
     home = home_folder(environ)
     match level:
         case Level.BUBBLEWRAP:
             boxed_home = bubblewrap.boxed_home(home, workspace)
-            argv = bubblewrap.box(_shell(command), workspace, home, environ, network=network)
-            return Launch(
-                argv,
-                command_environment(environ, workspace, boxed_home),
-                is_boxed=True,
-                filter=seccomp.build(network=network),
-            )
+            inner, variables = _shell(command), command_environment(environ, workspace, boxed_home)
+            if door is not None and not network:
+                inner, variables = bubblewrap.through(door, inner), {**variables, **_proxy_variables()}
+            argv = bubblewrap.box(inner, workspace, home, environ, network=network, door=door)
+            return Launch(argv, variables, is_boxed=True, filter=seccomp.build(network=network or door is not None))
         case Level.SEATBELT:
             argv = seatbelt.boxed(_shell(command), workspace, home, environ, network=network)
             return Launch(argv, command_environment(environ, workspace, home))
@@ -112,6 +112,13 @@ def launch(
             return Launch(_shell(command), command_environment(environ, workspace, home))
         case _:
             assert_never(level)
+
+
+def _proxy_variables() -> dict[str, str]:
+    """Tell programs where the proxy is, by the names that they look for."""
+    url = f"http://127.0.0.1:{bubblewrap.PROXY_PORT}"
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    return dict.fromkeys(names, url)
 
 
 def _shell(command: str) -> tuple[str, ...]:

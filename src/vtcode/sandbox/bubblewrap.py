@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from vtcode.workspace import Workspace
 
 _PROGRAM_PATH: Final = "/usr/bin:/usr/local/bin:/bin"
 _SELF_TEST_SECONDS: Final = 2
+PROXY_PORT: Final = 3128
+"""Of the box's own loopback, where programs in it find the proxy to the hosts that are let out."""
 _PRIVATE_BYTES: Final = 1 << 30
 """Most that a command may put into each of its private folders: they are memory."""
 
@@ -92,7 +95,13 @@ def fault(program: str, home: Path) -> str | None:
 
 
 def box(
-    command: tuple[str, ...], workspace: Path, home: Path, environ: Mapping[str, str], *, network: bool = False
+    command: tuple[str, ...],
+    workspace: Path,
+    home: Path,
+    environ: Mapping[str, str],
+    *,
+    network: bool = False,
+    door: Path | None = None,
 ) -> tuple[str, ...]:
     """Return the command line that runs `command` in a box around `workspace` (absolute, resolved).
 
@@ -100,7 +109,18 @@ def box(
     """
     program = find_program() or "/usr/bin/bwrap"
     layout = _layout(workspace, home, environ)
-    return _command(program, (*layout, *_network()) if network else layout, workspace, command)
+    if network:
+        layout += _network()
+    elif door is not None:
+        layout += ("--ro-bind", str(door), str(door))
+    return _command(program, layout, workspace, command)
+
+
+def through(door: Path, command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command line that runs `command` in a box with a forwarder to that socket on its loopback."""
+    text = Path(__file__).with_name("forward.py").read_text()
+    python = sys.executable or "/usr/bin/python3"
+    return (python, "-I", "-S", "-c", text, str(door), str(PROXY_PORT), "--", *command)
 
 
 def _network() -> tuple[str, ...]:

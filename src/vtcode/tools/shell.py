@@ -72,7 +72,9 @@ class RunTerminalCmd(Parameters):
                 "install bubblewrap, or change the mode."
             )
         try:
-            started = launch(args.command, context.workspace.root, level, network=context.sandbox.network == "on")
+            door = await context.door.open() if context.door is not None and level is Level.BUBBLEWRAP else None
+            network = context.sandbox.network == "on"
+            started = launch(args.command, context.workspace.root, level, network=network, door=door)
             if args.background:
                 return await _begin(started, args, context)
             return await _finish(started, args, context)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import msgspec
 
@@ -13,6 +13,9 @@ from vtcode.tools.background import Background
 from vtcode.tools.changes import FileChanges
 from vtcode.tools.spool import Spool
 from vtcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    from vtcode.sandbox.proxy import Door
 
 JsonObject = dict[str, Any]
 
@@ -64,6 +67,8 @@ class ToolContext(msgspec.Struct, frozen=True):
     background: Background | None = None
     """Keeps commands that run on; None for a run that has none."""
     ask: Ask | None = None
+    door: "Door | None" = None
+    """The way to the hosts that commands may reach, where those are listed or asked about."""
     aside: Path | None = None
     """Where files go that a command must not make; None to leave them, and tell."""
     changes: FileChanges = cast("FileChanges", None)
