@@ -173,13 +173,13 @@ def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
     return run(invocation)
 
 
-def _common(assigned: str) -> argparse.ArgumentParser:
+def _common(assigned: str) -> _Parser:
     """Make the arguments that stand before a command and after it.
 
     Args:
         assigned: where the values of `-c` are kept: argparse lets those after a command replace those before it.
     """
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     _add_common(common, assigned)
     return common
 
