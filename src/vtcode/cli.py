@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "init": ("init", "write a commented vtcode.toml and a draft of AGENTS.md"),
     "config": ("config", "show what holds and where it is set, the files, the JSON Schema"),
     "trust": ("trust", "let this workspace's vtcode.toml loosen what yours says"),
+    "sandbox": ("sandbox", "what commands can reach here; run one to see"),
     "approvals": ("approvals", "what was approved always: list and revoke it; the log of decisions"),
     "schema": ("schema", "print the JSON Schema of what `exec --json` prints"),
     "completion": ("completion", "complete these commands in a shell"),
@@ -200,6 +201,13 @@ def _add_common(common: argparse.ArgumentParser, assigned: str) -> None:
         action="append",
         default=argparse.SUPPRESS,
         help="set one key of vtcode.toml for this run, such as agent.max_turns=20; may be repeated",
+    )
+    common.add_argument(
+        "--sandbox",
+        choices=("auto", "required", "any", "off"),
+        default=argparse.SUPPRESS,
+        help="the box around commands, over sandbox.mode: `any` lets the policies alone decide where only a weak one "
+        "works, or none",
     )
     common.add_argument(
         "--full-auto",

@@ -145,8 +145,9 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
     ),
     ("context", "warm_up"): _switch("Send the fixed part of the prompt ahead while you type", _context.warm_up),
     ("sandbox", "mode"): _words(
-        Literal["auto", "required", "off"],
-        "The box around commands: the strongest that works, one or no command, or none",
+        Literal["auto", "required", "any", "off"],
+        "The box around commands: the strongest that works, and a question where that is a weak one (auto) or none "
+        "(any); a whole one or no command; no box",
         _sandbox.mode,
     ),
     ("sandbox", "network"): _words(

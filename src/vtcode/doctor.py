@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from vtcode import sandbox
 from vtcode.embedded import is_installed
 from vtcode.models import choose_model
 from vtcode.providers import Endpoint, ModelInfo, ModelNotFound, ProviderError, Refused, Unauthorised, connect
-from vtcode.sandbox import Level, detect
 from vtcode.settings import Settings
 from vtcode.startup import endpoint_of, state_folder
 from vtcode.tools.search import find_ripgrep
@@ -107,13 +107,15 @@ def _model(settings: Settings, known: list[ModelInfo], endpoint: Endpoint) -> li
 
 
 def _sandbox(environ: Mapping[str, str]) -> Check:
-    level = detect(environ)
-    if level is Level.NONE:
-        fix = "Install bubblewrap (on Debian and Ubuntu: `sudo apt install bubblewrap`)."
-        return Check(
-            "sandbox", "note", "none works here: commands run with your own rights, each after a question", fix
-        )
-    return Check("sandbox", "ok", level.value)
+    found = sandbox.examine(environ)
+    if found.level.is_whole:
+        return Check("sandbox", "ok", found.level.value)
+    what = {
+        sandbox.Level.NONE: "none works here: commands run with your own rights, each after a question",
+        sandbox.Level.LANDLOCK: "landlock, a weaker one: each command is asked about",
+    }[found.level]
+    fix = "Install bubblewrap (on Debian and Ubuntu: `sudo apt install bubblewrap`)."
+    return Check("sandbox", "note", f"{what} ({'; '.join(found.missing)})", fix)
 
 
 def _search(workspace: Workspace) -> Check:

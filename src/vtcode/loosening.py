@@ -11,7 +11,7 @@ from vtcode.urls import is_loopback
 Values = Mapping[KeyPath, Any]
 
 _STRICTNESS: Final = {Policy.ALLOW: 0, Policy.PROMPT: 1, Policy.DENY: 2}
-_BOXES: Final = ("off", "auto", "required")
+_BOXES: Final = ("off", "any", "auto", "required")
 
 
 def loosens(path: KeyPath, value: Any, trusted: Values, own: Values) -> str | None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from vtcode.output import UsageError
-from vtcode.sandbox import Level, detect, launch
+from vtcode.sandbox import detect, launch
 from vtcode.text import visible
 from vtcode.tools.process import Enough, run_launched
 
@@ -51,7 +51,7 @@ async def collect(root: Path, revisions: str | None) -> Changes:
         UsageError: without a sandbox or a repository, or for a range that git does not know.
     """
     level = detect(os.environ)
-    if level is Level.NONE:
+    if not level.is_whole:
         raise UsageError(
             "review needs a sandbox here, since git runs programs that the repository names. Install bubblewrap, "
             'or hand the changes over yourself: `git diff | vtcode ask "Review this diff:" -`.'

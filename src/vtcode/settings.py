@@ -53,8 +53,10 @@ class CommandRules(msgspec.Struct, frozen=True, kw_only=True):
 class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[sandbox]`: the box around commands."""
 
-    mode: Literal["auto", "required", "off"] = "auto"
-    """`auto` takes the strongest box that works here; `required` runs no command without one."""
+    mode: Literal["auto", "required", "any", "off"] = "auto"
+    """`auto` takes the strongest box that works here, and asks about each command where that is a weak one or none;
+    `any` takes it too, and leaves the asking to the policies; `required` runs no command without a whole one.
+    """
     network: Literal["off", "on"] = "off"
 
 

@@ -35,7 +35,7 @@ from vtcode.providers import (
 )
 from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
-from vtcode.sandbox import Level, detect
+from vtcode.sandbox import Found, Level, examine
 from vtcode.sessions.session import Session, Setup
 from vtcode.settings import ContextSettings, Settings
 from vtcode.situation import Situation
@@ -100,7 +100,7 @@ async def start(
     async with contextlib.AsyncExitStack() as stack:
         has_box = with_tools and settings.sandbox.mode != "off"
         # The box tries itself out meanwhile.
-        box = asyncio.create_task(asyncio.to_thread(detect, os.environ)) if has_box else None
+        box = asyncio.create_task(asyncio.to_thread(examine, os.environ)) if has_box else None
         if box is not None:
             stack.callback(box.cancel)
         provider, known = await reach(settings, stack, say, embedded=embedded)
@@ -115,7 +115,10 @@ async def start(
         notes = _notes(settings, workspace, profile, context) if with_tools else Notes()
         for warning in notes.warnings:
             say(warning)
-        level = await box if box is not None else Level.NONE
+        found = await box if box is not None else Found(Level.NONE)
+        level = found.level
+        if found.missing:
+            say(f"{found.missing[0]}; `vtcode sandbox status` says what that means.")
         background = Background()
         stack.push_async_callback(background.close)
         turns = TurnSettings(
@@ -140,6 +143,7 @@ async def start(
             level=level,
             sandbox=settings.sandbox,
             background=background,
+            aside=state_folder(os.environ) / "refused",
         )
         setup = Setup(
             model=model,

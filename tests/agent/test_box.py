@@ -163,7 +163,7 @@ def as_user(user: int, work: Callable[[], Any]) -> Any:
     return pickle.loads(data)
 
 
-def outputs(place: Place, commands: list[str]) -> list[str]:
+def outputs(place: Place, commands: list[str], level: Level = Level.BUBBLEWRAP) -> list[str]:
     """Run each command boxed, as the tools do."""
     environ = {"HOME": str(place.home), "PATH": os.environ["PATH"], "LMSTUDIO_API_KEY": SECRET}
 
@@ -171,7 +171,7 @@ def outputs(place: Place, commands: list[str]) -> list[str]:
         said: list[str] = []
         for command in commands:
             output = bytearray()
-            launched = launch(command, place.root, Level.BUBBLEWRAP, environ)
+            launched = launch(command, place.root, level, environ)
             await run_launched(launched, place.root, 20, output.extend)
             said.append(output.decode("utf-8", "replace"))
         return said
@@ -266,7 +266,7 @@ def test_a_command_that_takes_too_much_is_ended(place: Place, user: int, command
     assert as_user(user, work) == excess
     assert time.monotonic() - started < 15
     end = time.monotonic() + 5
-    while left := [line for line in _command_lines() if str(place.root).encode() in line]:
+    while left := [line for line in command_lines() if str(place.root).encode() in line]:
         assert time.monotonic() < end, left
         time.sleep(0.05)
 
@@ -319,7 +319,7 @@ def _decoded(program: bytes) -> list[tuple[int, ...]]:
     return list(struct.iter_unpack("<HBBI", program))
 
 
-def _command_lines() -> list[bytes]:
+def command_lines() -> list[bytes]:
     lines: list[bytes] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):

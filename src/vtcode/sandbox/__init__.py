@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -9,18 +10,35 @@ from typing import assert_never
 
 import msgspec
 
-from vtcode.sandbox import bubblewrap, seccomp
+from vtcode.sandbox import bubblewrap, landlock, seatbelt, seccomp
 from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, home_folder
 from vtcode.sandbox.limits import Limits, limited
 
 
 class Level(StrEnum):
-    """How a command is kept apart from the rest of the machine."""
+    """How a command is kept apart from the rest of the machine, the strongest first."""
 
     BUBBLEWRAP = "bubblewrap"
     """Its own namespaces: no network, nothing writable but the workspace, an empty home."""
+    SEATBELT = "seatbelt"
+    """The same by the rules of macOS, without namespaces."""
+    LANDLOCK = "landlock"
+    """No network and nothing writable but the workspace, which is open to it as a whole."""
     NONE = "none"
     """The user's own rights; only the environment is clean."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the policies alone decide about commands; below that, each is asked about."""
+        return self in (Level.BUBBLEWRAP, Level.SEATBELT)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The strongest level that works here."""
+
+    level: Level
+    missing: tuple[str, ...] = ()
+    """Why no stronger one does, as clauses."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -38,12 +56,23 @@ class Launch(msgspec.Struct, frozen=True):
     """Of all that it starts together."""
 
 
-def detect(environ: Mapping[str, str]) -> Level:
-    """Find the strongest level that works here. The first call runs one boxed command (2 s at most)."""
+def examine(environ: Mapping[str, str]) -> Found:
+    """Find the strongest level that works here. The first call runs a command in each that might (9 s at most)."""
+    home = home_folder(environ)
+    if sys.platform == "darwin":
+        problem = seatbelt.fault(home)
+        return Found(Level.SEATBELT) if problem is None else Found(Level.NONE, (problem,))
     program = bubblewrap.find_program()
-    if program is not None and bubblewrap.works(program, home_folder(environ)):
-        return Level.BUBBLEWRAP
-    return Level.NONE
+    problem = "bubblewrap is not installed" if program is None else bubblewrap.fault(program, home)
+    if problem is None:
+        return Found(Level.BUBBLEWRAP)
+    weaker = landlock.fault(home)
+    return Found(Level.LANDLOCK, (problem,)) if weaker is None else Found(Level.NONE, (problem, weaker))
+
+
+def detect(environ: Mapping[str, str]) -> Level:
+    """Return the level that `examine` finds."""
+    return examine(environ).level
 
 
 def launch(
@@ -72,6 +101,13 @@ def launch(
                 is_boxed=True,
                 filter=seccomp.build(network=network),
             )
+        case Level.SEATBELT:
+            argv = seatbelt.boxed(_shell(command), workspace, home, environ, network=network)
+            return Launch(argv, command_environment(environ, workspace, home))
+        case Level.LANDLOCK:
+            argv = landlock.confined(_shell(command), workspace, home, environ, network=network)
+            # It finds a home of its own inside.
+            return Launch(argv, command_environment(environ, workspace, home))
         case Level.NONE:
             return Launch(_shell(command), command_environment(environ, workspace, home))
         case _:

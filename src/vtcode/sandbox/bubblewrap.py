@@ -13,15 +13,14 @@ from typing import Final
 
 import msgspec
 
-from vtcode.sandbox import seccomp
-from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, toolchains
-from vtcode.workspace import PROTECTED_NAMES, Workspace, is_secret_name
+from vtcode.sandbox import findings, seccomp
+from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, environments, toolchains
+from vtcode.workspace import Workspace
 
 _PROGRAM_PATH: Final = "/usr/bin:/usr/local/bin:/bin"
 _SELF_TEST_SECONDS: Final = 2
 _PRIVATE_BYTES: Final = 1 << 30
 """Most that a command may put into each of its private folders: they are memory."""
-_SCANNED_ENTRIES: Final = 10_000
 
 # Everything is shared read-only at first, then hidden or made writable piece by piece. What is not obvious:
 # - `--proc` brings a writable /proc/sys, and with it core_pattern, which runs programs outside.
@@ -58,8 +57,10 @@ def find_program() -> str | None:
 
 
 @functools.cache
-def works(program: str, home: Path) -> bool:
-    """Whether a boxed command runs here, and can write into its workspace and nowhere else."""
+def fault(program: str, home: Path) -> str | None:
+    """Return why no box can be made here, or None: a boxed command is run (2 s at most), and has to be able to write
+    into its workspace and nowhere else.
+    """
     with tempfile.TemporaryDirectory(prefix="vtcode-", ignore_cleanup_errors=True) as folder:
         workspace = Path(os.path.realpath(folder)) / "workspace"
         workspace.mkdir()
@@ -74,15 +75,20 @@ def works(program: str, home: Path) -> bool:
                 env=command_environment({}, workspace, boxed_home(home, workspace)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 timeout=_SELF_TEST_SECONDS,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
+        except subprocess.TimeoutExpired:
+            return f"{program} did not end its self-test within {_SELF_TEST_SECONDS} s"
+        except OSError as error:
+            return f"{program} could not be started ({error.strerror})"
         finally:
             os.close(filter_end)
-        return ended.returncode == 0 and inside.exists() and not outside.exists()
+        if ended.returncode == 0 and inside.exists() and not outside.exists():
+            return None
+        said = ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+        return f"{program} fails its self-test (exit status {ended.returncode}{': ' + said if said else ''})"
 
 
 def box(
@@ -120,26 +126,50 @@ def _command(program: str, layout: tuple[str, ...], workspace: Path, command: tu
 
 
 def _layout(workspace: Path, home: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the options that hide private folders and open the workspace, outer folders before inner ones.
+    return tuple(itertools.chain.from_iterable(mount.options for mount in _mounts(workspace, home, environ)))
+
+
+class Places(msgspec.Struct, frozen=True):
+    """What a command finds in the box, as paths."""
+
+    writable: tuple[str, ...]
+    read_only: tuple[str, ...]
+    """In the workspace."""
+    hidden: tuple[str, ...]
+
+
+def places(workspace: Path, home: Path, environ: Mapping[str, str]) -> Places:
+    """Tell what a box around `workspace` would open and close."""
+    found: dict[str, list[str]] = {"--bind": [], "--ro-bind": [], "--tmpfs": []}
+    for mount in _mounts(workspace, home, environ):
+        is_emptied = mount.options[:2] == ("--ro-bind", "/dev/null") or "--tmpfs" in mount.options
+        is_inside = mount.path.is_relative_to(workspace)
+        kind = "--tmpfs" if is_emptied else mount.options[0]
+        if kind in found and (kind != "--ro-bind" or is_inside):
+            found[kind].append(str(mount.path))
+    return Places(tuple(found["--bind"]), tuple(found["--ro-bind"]), tuple(found["--tmpfs"]))
+
+
+def _mounts(workspace: Path, home: Path, environ: Mapping[str, str]) -> list[_Mount]:
+    """List what hides private folders and opens the workspace, outer folders before inner ones.
 
     The order is what makes a workspace beneath `/tmp` or the home visible, and a home beneath the workspace
     not. At the same depth, hiding comes first.
     """
-    hidden = _hidden_folders(home)
+    hidden = hidden_folders(home)
     mounts = [
         *(_Mount(folder, ("--size", str(_PRIVATE_BYTES), "--tmpfs", str(folder))) for folder in hidden),
         _Mount(boxed_home(home, workspace), ("--dir", str(boxed_home(home, workspace)))),
         *_visible_toolchains(hidden, workspace, home, environ),
-        *_inside(workspace),
+        *_inside(workspace, environ),
     ]
     # With `/` as the workspace everything stays read-only: a writable root would undo the whole box.
     if workspace != Path("/"):
         mounts.append(_bind("--bind", workspace))
-    ordered = sorted(mounts, key=lambda mount: len(mount.path.parts))
-    return tuple(itertools.chain.from_iterable(mount.options for mount in ordered))
+    return sorted(mounts, key=lambda mount: len(mount.path.parts))
 
 
-def _hidden_folders(home: Path) -> list[Path]:
+def hidden_folders(home: Path) -> list[Path]:
     """List the folders of people and running programs: keys, sockets, other users' files."""
     own = pwd.getpwuid(os.getuid()).pw_dir
     folders = (Path(os.path.realpath(folder)) for folder in ("/tmp", "/run", "/home", "/root", own, home))
@@ -160,38 +190,31 @@ def _visible_toolchains(
             yield _bind("--ro-bind", folder)
 
 
-def _inside(workspace: Path) -> Iterator[_Mount]:
+def _inside(workspace: Path, environ: Mapping[str, str]) -> Iterator[_Mount]:
     """Yield what stays closed in the workspace: read-only what steers later runs, hidden what holds keys.
 
-    Only what exists can be protected this way, and only at the top and one folder down: repositories inside
-    repositories. `.git` is closed as a whole, since a protected `.git/hooks` could be moved away with it.
+    Only what exists can be protected this way. `.git` is closed as a whole, since a protected `.git/hooks` could be
+    moved away with it; and the environments that we and the user run programs from, since a command could leave one
+    there for a later start.
     """
-    for name in PROTECTED_NAMES:
-        yield from _read_only(workspace, workspace / name)
+    found = findings.find(workspace)
+    for path in found.protected:
+        yield from _read_only(workspace, path)
+    for path in found.secret_folders:
+        yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
+    for path in found.secret_files:
+        if path.is_file() and not path.is_symlink():
+            yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
     if (linked := Workspace(workspace).linked_git_folder()) is not None:
         yield from _read_only(workspace, linked)
-    with os.scandir(workspace) as entries:
-        for entry in itertools.islice(entries, _SCANNED_ENTRIES):
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if entry.name in PROTECTED_NAMES:
-                continue
-            if is_secret_name(entry.name):
-                yield from _hide(Path(entry.path), is_folder=is_folder)
-            elif is_folder:
-                yield from _read_only(workspace, Path(entry.path) / ".git")
+    for folder in environments(environ):
+        yield from _read_only(workspace, folder)
 
 
 def _read_only(workspace: Path, path: Path) -> Iterator[_Mount]:
     real = Path(os.path.realpath(path))
     if os.path.exists(real) and real != workspace and real.is_relative_to(workspace):
         yield _bind("--ro-bind", real)
-
-
-def _hide(path: Path, *, is_folder: bool) -> Iterator[_Mount]:
-    if is_folder:
-        yield _Mount(path, ("--tmpfs", str(path), "--remount-ro", str(path)))
-    elif os.path.isfile(path) and not os.path.islink(path):
-        yield _Mount(path, ("--ro-bind", "/dev/null", str(path)))
 
 
 def _bind(option: str, path: Path) -> _Mount:

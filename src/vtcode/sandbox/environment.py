@@ -46,6 +46,13 @@ def toolchains(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
             yield candidate
 
 
+def environments(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the virtual environments, resolved, that we and the user run programs from."""
+    yield Path(os.path.realpath(sys.prefix))
+    if active := _active_environment(environ):
+        yield active
+
+
 def _own_path(environ: Mapping[str, str], workspace: Path) -> Iterator[str]:
     """Yield the user's own search path, without what a repository could have put there.
 

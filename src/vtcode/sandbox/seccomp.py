@@ -116,17 +116,18 @@ _MACHINES: Final = {
 }
 
 
-def build(*, network: bool, machine: str | None = None) -> bytes:
+def build(*, network: bool, local: bool = True, machine: str | None = None) -> bytes:
     """Return the filter as an array of struct sock_filter; nothing for an architecture that is not known here.
 
     Args:
-        network: lets sockets of the Internet be opened besides those of the machine's own.
+        network: lets sockets of the Internet be opened.
+        local: lets sockets of the machine's own be opened; pairs of them always can.
         machine: as `uname -m` has it; None for this one.
     """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
         return b""
-    families = [AF_UNIX, *([AF_INET, AF_INET6, AF_NETLINK] if network else [])]
+    families = [*([AF_UNIX] if local else []), *([AF_INET, AF_INET6, AF_NETLINK] if network else [])]
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_EQUAL, 1, 0, known.audit),

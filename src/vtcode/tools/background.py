@@ -10,6 +10,7 @@ from typing import Final
 from vtcode.sandbox import Launch
 from vtcode.sandbox.limits import Exceeded
 from vtcode.tools.output import Ends, plain, where
+from vtcode.tools.planted import cleared
 from vtcode.tools.process import run_launched
 from vtcode.tools.spool import Spool, SpoolFile
 
@@ -36,10 +37,11 @@ class Job:
         self._started = time.monotonic()
         self._news = asyncio.Event()
 
-    async def run(self, launch: Launch, root: Path, seconds: float) -> None:
+    async def run(self, launch: Launch, root: Path, seconds: float, aside: Path | None) -> None:
         """Run to the end, and keep how it ended."""
         try:
-            code = await run_launched(launch, root, seconds, self._feed)
+            with cleared(root, aside) as planted:
+                code = await run_launched(launch, root, seconds, self._feed)
         except TimeoutError:
             self.state, self.ok = f"timed out after {seconds:.0f} s and was stopped", False
         except Exceeded as excess:
@@ -51,6 +53,8 @@ class Job:
             raise
         else:
             self.state, self.ok = f"exit code {code if code >= 0 else 128 - code}", code == 0
+            if planted.sentence:
+                self.state, self.ok = f"{self.state}. {planted.sentence}", False
         finally:
             if self._file is not None:
                 self._file.close()
@@ -85,12 +89,14 @@ class Background:
     def numbers(self) -> tuple[int, ...]:
         return tuple(self._jobs)
 
-    async def start(self, launch: Launch, root: Path, seconds: float, spool: Spool | None, limit: int) -> Job | None:
+    async def start(
+        self, launch: Launch, root: Path, seconds: float, spool: Spool | None, limit: int, aside: Path | None = None
+    ) -> Job | None:
         """Start one; None when too many run already."""
         if sum(not task.done() for _, task in self._jobs.values()) >= MOST_RUNNING:
             return None
         job = Job(len(self._jobs) + 1, spool.open() if spool is not None else None, limit)
-        task = asyncio.create_task(job.run(launch, root, seconds))
+        task = asyncio.create_task(job.run(launch, root, seconds, aside))
         self._jobs[job.number] = (job, task)
         await asyncio.wait({task}, timeout=_EARLY_SECONDS)
         return job

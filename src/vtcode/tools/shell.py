@@ -12,6 +12,7 @@ from vtcode.tools.background import MOST_RUNNING
 from vtcode.tools.background import MOST_SECONDS as MOST_BACKGROUND_SECONDS
 from vtcode.tools.files import failed
 from vtcode.tools.output import Captured
+from vtcode.tools.planted import cleared
 from vtcode.tools.process import run_launched
 from vtcode.tools.tool import Effect, Outcome, Parameters, Preview, ToolContext
 
@@ -20,10 +21,12 @@ MOST_SECONDS: Final = 600
 MOST_BYTES: Final = 100_000
 """Of a command line: Linux takes 128 KiB in one argument."""
 
-_NO_BOX: Final = (
-    "no sandbox works here, so that the command would have all your rights; install bubblewrap, or set [sandbox] "
-    'mode = "off" in your own vtcode.toml'
-)
+_REASONS: Final = {
+    Level.NONE: "no sandbox works here, so that the command would have all your rights",
+    Level.LANDLOCK: "only a weak sandbox (Landlock) works here, in which the command can change .git and read the "
+    "secrets of the workspace",
+}
+_REMEDY: Final = "install bubblewrap, or let the policies alone decide with --sandbox any"
 
 
 class RunArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +49,10 @@ class RunTerminalCmd(Parameters):
     effect: Effect = "runs"
 
     def sensitive(self, args: RunArguments, context: ToolContext) -> str | None:
-        return _NO_BOX if context.sandbox.mode == "auto" and level_of(context) is Level.NONE else None
+        level = level_of(context)
+        if context.sandbox.mode != "auto" or level.is_whole:
+            return None
+        return f"{_REASONS[level]}; {_REMEDY}"
 
     def preview(self, args: RunArguments, context: ToolContext) -> Preview:
         return Preview("command", args.command)
@@ -60,9 +66,9 @@ class RunTerminalCmd(Parameters):
                 "Write a script with write_file, and run that."
             )
         level = level_of(context)
-        if level is Level.NONE and context.sandbox.mode == "required":
+        if not level.is_whole and context.sandbox.mode == "required":
             return failed(
-                'The command was not run: no sandbox works here, and [sandbox] mode = "required". The user has to '
+                f'The command was not run: {_REASONS[level]}, and [sandbox] mode = "required". The user has to '
                 "install bubblewrap, or change the mode."
             )
         try:
@@ -112,18 +118,20 @@ async def _finish(started: Launch, args: RunArguments, context: ToolContext) -> 
     """Run to the end, or to the time limit."""
     seconds = min(max(args.timeout or DEFAULT_SECONDS, 1), MOST_SECONDS)
     output = Captured(context.output_limit, context.spool, context.on_output)
-    try:
-        code = await run_launched(started, context.workspace.root, seconds, output.feed)
-    except TimeoutError:
-        head = f"timed out after {seconds} s and was stopped"
-        return Outcome(False, output.under(head), head)
-    except Exceeded as excess:
-        head = f"used {excess} and was stopped"
-        return Outcome(False, output.under(head), head)
-    finally:
-        output.close()
-    head = f"exit code {code if code >= 0 else 128 - code}"
-    return Outcome(code == 0, output.under(head), head)
+    is_ok = False
+    with cleared(context.workspace.root, context.aside) as planted:
+        try:
+            code = await run_launched(started, context.workspace.root, seconds, output.feed)
+            head, is_ok = f"exit code {code if code >= 0 else 128 - code}", code == 0
+        except TimeoutError:
+            head = f"timed out after {seconds} s and was stopped"
+        except Exceeded as excess:
+            head = f"used {excess} and was stopped"
+        finally:
+            output.close()
+    if planted.sentence:
+        return Outcome(False, output.under(f"{head}. {planted.sentence}"), f"{head}. {planted.sentence}")
+    return Outcome(is_ok, output.under(head), head)
 
 
 async def _begin(started: Launch, args: RunArguments, context: ToolContext) -> Outcome:
@@ -132,7 +140,7 @@ async def _begin(started: Launch, args: RunArguments, context: ToolContext) -> O
         return failed("Commands cannot run in the background here. Run it without background.")
     seconds = min(max(args.timeout, 1), MOST_BACKGROUND_SECONDS) if args.timeout else MOST_BACKGROUND_SECONDS
     job = await context.background.start(
-        started, context.workspace.root, seconds, context.spool, context.output_limit
+        started, context.workspace.root, seconds, context.spool, context.output_limit, context.aside
     )
     if job is None:
         return failed(f"{MOST_RUNNING} commands run in the background already. Stop one with command_output first.")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast
 
 import msgspec
@@ -63,6 +64,8 @@ class ToolContext(msgspec.Struct, frozen=True):
     background: Background | None = None
     """Keeps commands that run on; None for a run that has none."""
     ask: Ask | None = None
+    aside: Path | None = None
+    """Where files go that a command must not make; None to leave them, and tell."""
     changes: FileChanges = cast("FileChanges", None)
     """What the model knows of the files, and how tools change them; made from the workspace if not given."""
 
