@@ -173,3 +173,19 @@ def test_writing_never_lands_outside(place: Path) -> None:
     tried(place, flip_folder, attempt, TRIES // 4)
     assert written
     assert outside(place) == before
+
+
+@pytest.mark.parametrize("path", [".", "sub", "sub/f", "sub/deep"])
+def test_searching_and_listing_never_leave_the_workspace(place: Path, path: str) -> None:
+    box = Toolbox(place / "work")
+    (place / "outside" / "only-outside").write_text(f"{SECRET}\n")
+    said = Counter[str]()
+
+    def attempt(number: int) -> None:
+        if number % 4:
+            said[box.run("grep_file", pattern="canary|inside", path=path).text] += 1
+        else:
+            said[box.run("list_files", path=path).text] += 1
+
+    tried(place, flip_folder, attempt, max(40, TRIES // 100))
+    assert len(said) > 1 and not any(SECRET in text or "only-outside" in text for text in said), said
