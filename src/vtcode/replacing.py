@@ -2,9 +2,12 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import re
 import secrets
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +15,10 @@ import msgspec
 
 TEMPORARY_GLOB: Final = ".vtcode-*.tmp"
 """Names of files on their way. A process that is killed may leave one behind; nothing depends on it."""
+_LEFT: Final = re.compile(r"\.vtcode-[0-9a-f]{16}\.tmp")
+"""Those of new contents: what is kept of old ones has another end, since it may be the only copy."""
+_OLD_SECONDS: Final = 3600
+_LOOKED_AT: Final = 2_000
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -84,6 +91,7 @@ class Stage:
         # The new file is in place: a file system that cannot sync folders is no reason to say it is not.
         with contextlib.suppress(OSError):
             os.fsync(self._folder)
+        sweep(self._folder)
 
     def _discard(self, name: str | None) -> None:
         if name is not None:
@@ -91,13 +99,24 @@ class Stage:
                 os.unlink(name, dir_fd=self._folder)
 
 
-def _aside() -> str:
-    return TEMPORARY_GLOB.replace("*", secrets.token_hex(8))
+def sweep(folder: int) -> None:
+    """Remove what processes that were killed left in a folder: files of ours, an hour old, of our own user."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, _LOOKED_AT):
+            if _LEFT.fullmatch(entry.name):
+                status = entry.stat(follow_symlinks=False)
+                is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+                if is_ours and time.time() - status.st_mtime > _OLD_SECONDS:
+                    os.unlink(entry.name, dir_fd=folder)
 
 
-def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None) -> str:
+def _aside(end: str = "") -> str:
+    return TEMPORARY_GLOB.replace("*", secrets.token_hex(8) + end)
+
+
+def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None, *, end: str = "") -> str:
     """Write a new file under a temporary name, whole and on disk, with the rights of the old one if there is one."""
-    name = _aside()
+    name = _aside(end)
     descriptor = os.open(name, _NEW, mode, dir_fd=folder)
     try:
         with open(descriptor, "wb", buffering=0) as file:
@@ -116,12 +135,12 @@ def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None
 
 def _keep_aside(folder: int, name: str, old: os.stat_result) -> str:
     """Give the old file a second name, or a copy where the file system has no second names."""
-    backup = _aside()
+    backup = _aside(".old")
     try:
         os.link(name, backup, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError:
         with open(os.open(name, _OLD, dir_fd=folder), "rb") as file:
-            return _write_aside(folder, file.read(), 0o600, old)
+            return _write_aside(folder, file.read(), 0o600, old, end=".old")
     return backup
 
 
