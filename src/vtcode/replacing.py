@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ TEMPORARY_GLOB: Final = ".vtcode-*.tmp"
 """Names of files on their way. A process that is killed may leave one behind; nothing depends on it."""
 _LEFT: Final = re.compile(r"\.vtcode-[0-9a-f]{16}\.tmp")
 """Those of new contents: what is kept of old ones has another end, since it may be the only copy."""
+_ATTRIBUTES: Final = ("user.", "system.posix_acl_access", "security.selinux")
 _OLD_SECONDS: Final = 3600
 _LOOKED_AT: Final = 2_000
 
@@ -54,7 +56,7 @@ class Stage:
             if replacement.data is not None:
                 # The old content may be private: the new one is not readable by more people at any moment.
                 mode = 0o600 if old else (replacement.mode or 0o644) & 0o777
-                self._temporary = _write_aside(folder, replacement.data, mode, old)
+                self._temporary = _write_aside(folder, replacement.data, mode, self._name, old)
             if old and not is_only:
                 self._backup = _keep_aside(folder, self._name, old)
         except BaseException:
@@ -114,7 +116,7 @@ def _aside(end: str = "") -> str:
     return TEMPORARY_GLOB.replace("*", secrets.token_hex(8) + end)
 
 
-def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None, *, end: str = "") -> str:
+def _write_aside(folder: int, data: bytes, mode: int, of: str, old: os.stat_result | None, *, end: str = "") -> str:
     """Write a new file under a temporary name, whole and on disk, with the rights of the old one if there is one."""
     name = _aside(end)
     descriptor = os.open(name, _NEW, mode, dir_fd=folder)
@@ -125,12 +127,31 @@ def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None
                 with contextlib.suppress(PermissionError):
                     os.fchown(descriptor, old.st_uid, old.st_gid)
                 os.fchmod(descriptor, old.st_mode & 0o777)
+                _keep_attributes(folder, of, descriptor)
             os.fsync(file)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
         raise
     return name
+
+
+def _keep_attributes(folder: int, of: str, target: int) -> None:
+    """Give a new file what the old one has besides its mode: lists of who may what, and the user's own notes.
+
+    Without its list, a file's group would have the rights of everybody on it. What gives a program powers is left.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        source = os.open(of, _OLD, dir_fd=folder)
+        try:
+            for attribute in os.listxattr(source):
+                if attribute.startswith(_ATTRIBUTES):
+                    with contextlib.suppress(OSError):
+                        os.setxattr(target, attribute, os.getxattr(source, attribute))
+        finally:
+            os.close(source)
 
 
 def _keep_aside(folder: int, name: str, old: os.stat_result) -> str:
@@ -140,7 +161,7 @@ def _keep_aside(folder: int, name: str, old: os.stat_result) -> str:
         os.link(name, backup, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError:
         with open(os.open(name, _OLD, dir_fd=folder), "rb") as file:
-            return _write_aside(folder, file.read(), 0o600, old, end=".old")
+            return _write_aside(folder, file.read(), 0o600, name, old, end=".old")
     return backup
 
 
