@@ -60,8 +60,8 @@ def judge(
     """Decide one call. The first of these that has something to say:
 
     1. a deny of the tool's policy; 2. a deny of a command rule; 3. `sensitive`, a reason to ask in any case, such as
-    "vtcode.toml is protected"; 4. an allow of a command rule; 5. `full_auto`, which allows what would prompt; 6. the
-    tool's policy: its own, else the default one, else the built-in one.
+    "vtcode.toml is protected"; 4. a command rule; 5. the tool's policy: its own, else the default one, else the
+    built-in one. Of a prompt by 4 or 5 `full_auto` makes an allow.
 
     Nothing lowers a deny.
     """
@@ -72,8 +72,8 @@ def judge(
         return command
     if sensitive is not None:
         return Verdict(Policy.PROMPT, sensitive)
-    if command is not None and command.policy is Policy.ALLOW:
-        return command
+    if command is not None:
+        verdict = command
     if full_auto and verdict.policy is Policy.PROMPT:
         return Verdict(Policy.ALLOW, f"full-auto, over {verdict.rule}")
     return verdict

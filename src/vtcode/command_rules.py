@@ -40,26 +40,31 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 def rule_on(rules: CommandRules, command: str) -> Ruling:
-    """Judge a command line.
+    """Judge a command line; deny comes before prompt, and prompt before allow.
 
-    A rule of the deny lists meets every command that can be found in the line, in whatever it stands: loops,
-    substitutions, `sudo`, `sh -c`. A rule of the allow lists meets lines that are plain (`vtcode.bash`), when each
-    command of the line is allowed.
+    A rule of the deny and prompt lists meets every command that can be found in the line, in whatever it stands:
+    loops, substitutions, `sudo`, `sh -c`. A rule of the allow lists meets lines that are plain (`vtcode.bash`), when
+    each command of the line is allowed.
     """
     caution = _hidden(command)
-    denies = (*rules.deny_list, *rules.deny_glob)
-    if not denies and not rules.allow_list and not rules.allow_glob:
+    denies, prompts = (*rules.deny_list, *rules.deny_glob), (*rules.prompt_list, *rules.prompt_glob)
+    if not (denies or prompts or rules.allow_list or rules.allow_glob):
         return Ruling(None, caution)
     # Here, since most runs have no rules and the parser takes its time to load.
     from vtcode.bash import read_line
 
     line = read_line(command)
-    if rule := _denying(rules, line):
+    if rule := _meeting(line, deny_list=rules.deny_list, deny_glob=rules.deny_glob):
         return Ruling(Verdict(Policy.DENY, _shown(rules, rule)))
     if caution:
         return Ruling(None, caution)
     if denies and not line.is_known:
         return Ruling(None, "what the line would run cannot be told, and [commands] denies some commands")
+    if rule := _meeting(line, prompt_list=rules.prompt_list, prompt_glob=rules.prompt_glob):
+        return Ruling(Verdict(Policy.PROMPT, _shown(rules, rule)))
+    if prompts and not line.is_known:
+        unknown = "what the line would run cannot be told, and [commands] has some commands asked about"
+        return Ruling(Verdict(Policy.PROMPT, unknown))
     return Ruling(_allowed(rules, line))
 
 
@@ -81,24 +86,25 @@ def _is_odd(character: str) -> bool:
     return unicodedata.category(character)[0] in "CZ"
 
 
-# Deny ---------------------------------------------------------------------------------------------------
+# Deny and prompt ----------------------------------------------------------------------------------------
 
 _Rule = tuple[str, str]
 """The list that a rule stands in, and its text."""
 
 
-def _denying(rules: CommandRules, line: "Line") -> _Rule | None:
-    """Return the first rule that forbids a command of the line."""
+def _meeting(line: "Line", **rules: tuple[str, ...]) -> _Rule | None:
+    """Return the first rule that means a command of the line, of a list of lines and one of globs."""
     every = [form for words in (*line.commands, *line.wrapped) if words for form in _forms(words)]
-    for text in rules.deny_list:
-        own = _words(text)
-        if own and any(words[: len(own)] == own for words in every):
-            return ("deny_list", text)
-    if rules.deny_glob:
-        joined = {_joined(words) for words in every}
-        for text in rules.deny_glob:
-            if any(map(_glob(text).fullmatch, joined)):
-                return ("deny_glob", text)
+    joined = {_joined(words) for words in every}
+    for kind, texts in rules.items():
+        for text in texts:
+            if kind.endswith("_glob"):
+                is_met = any(map(_glob(text).fullmatch, joined))
+            else:
+                own = _words(text)
+                is_met = bool(own) and any(words[: len(own)] == own for words in every)
+            if is_met:
+                return (kind, text)
     return None
 
 

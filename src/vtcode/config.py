@@ -181,7 +181,7 @@ def settings_of(configuration: Configuration, environ: Mapping[str, str]) -> Set
 def _merged(
     layers: Iterable[Layer], left_out: frozenset[KeyPath] = frozenset()
 ) -> tuple[dict[KeyPath, Found], dict[str, str]]:
-    """Lay each layer over those below it; the rules that deny commands are added up."""
+    """Lay each layer over those below it; the rules that forbid commands or have them asked about are added up."""
     values: dict[KeyPath, Found] = {}
     rule_sources: dict[str, str] = {}
     for layer in layers:
@@ -195,7 +195,7 @@ def _merged(
             if path[0] == "commands":
                 for rule in value:
                     rule_sources.setdefault(f"{path[1]}:{rule}", layer.source.label)
-                if path[1].startswith("deny") and path in values:
+                if path[1].startswith(("deny", "prompt")) and path in values:
                     merged = list(dict.fromkeys([*values[path].value, *value]))
             values[path] = Found(merged, layer.source, layer.checked.written.get(path, path))
     return values, rule_sources

@@ -30,6 +30,7 @@ Table = dict[str, Any]
 _POLICIES: Final = ("tools", "policies")
 _PROVIDERS: Final = ("providers",)
 _CUSTOM: Final = ("custom_providers",)
+_RULES: Final = ("commands", "rules")
 
 # Tools of the original program that we do not have. Their names come close to ours without being mistakes.
 _FOREIGN_TOOLS: Final = frozenset({"create_file", "delete_file", "find_file", "move_file", "copy_file"})
@@ -112,7 +113,7 @@ class _Check:
 
     def run(self, table: Table) -> Checked:
         self._walk((), table)
-        values = self._with_custom_providers()
+        values = self._with_rules(self._with_custom_providers())
         shown = self._unknown[:_MOST_WARNINGS]
         warnings = [f"{self._source.label}: {name} is not known here and has no effect." for name in shown]
         if more := len(self._unknown) - len(shown):
@@ -219,6 +220,42 @@ class _Check:
                     values[path] = entry[key]
                     self._written[path] = (*_CUSTOM, number, key)
         return values
+
+    def _with_rules(self, values: dict[KeyPath, Any]) -> dict[KeyPath, Any]:
+        """Put the entries of [[commands.rules]] among the globs, once their examples hold."""
+        kept = {path: value for path, value in values.items() if path[:2] != _RULES}
+        entries: dict[str, dict[str, Any]] = {}
+        for path, value in values.items():
+            if path[:2] == _RULES:
+                entries.setdefault(path[2], {})[path[3]] = value
+        for number, entry in entries.items():
+            for needed in LISTS[_RULES]:
+                if needed not in entry:
+                    raise self._source.error((*_RULES, number), f"has no {needed}. Add it.")
+            self._check_examples((*_RULES, number), entry)
+            path = ("commands", f"{entry['decision']}_glob")
+            kept[path] = list(dict.fromkeys([*kept.get(path, ()), entry["glob"]]))
+            self._written.setdefault(path, (*_RULES, number))
+        return kept
+
+    def _check_examples(self, path: KeyPath, entry: Mapping[str, Any]) -> None:
+        if not (entry.get("match") or entry.get("no_match")):
+            return
+        # Here, since it brings the parser of command lines.
+        from vtcode.command_rules import rule_on
+        from vtcode.settings import CommandRules
+
+        decision: Policy = entry["decision"]
+        rules = msgspec.convert({f"{decision}_glob": (entry["glob"],)}, CommandRules)
+        for kind, is_wanted in (("match", True), ("no_match", False)):
+            for example in entry.get(kind, ()):
+                verdict = rule_on(rules, example).verdict
+                is_met = verdict is not None and verdict.policy is decision
+                if is_met is not is_wanted:
+                    what = "does not decide" if is_wanted else "decides"
+                    shown = f"{_shown(entry['glob'])} {what} {_shown(example)}"
+                    problem = f"does not hold: {shown}. Correct the glob or the example."
+                    raise self._source.error((*path, kind), problem)
 
 
 def checked_value(source: Source, path: KeyPath, value: object) -> Any:

@@ -123,6 +123,12 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
     ("commands", "deny_list"): _texts("Command lines that never run; those of all files count"),
     ("commands", "allow_glob"): _texts("The same as allow_list, with * and ?"),
     ("commands", "deny_glob"): _texts("The same as deny_list, with * and ?"),
+    ("commands", "prompt_list"): _texts("Command lines that are asked about, over those that are allowed"),
+    ("commands", "prompt_glob"): _texts("The same as prompt_list, with * and ?"),
+    ("commands", "rules", ANY, "glob"): _name("a command line, with * and ?", "Which command lines the rule is for"),
+    ("commands", "rules", ANY, "decision"): _policy("What happens with them"),
+    ("commands", "rules", ANY, "match"): _texts("Command lines that the rule has to decide, checked on load"),
+    ("commands", "rules", ANY, "no_match"): _texts("Command lines that it must leave alone, checked on load"),
     **{("providers", ANY, name): key for name, key in _PROVIDER.items()},
     ("custom_providers", ANY, "name"): _name("a name", "How [agent] provider names it"),
     ("custom_providers", ANY, "display_name"): _name("a name", "The same as label"),
@@ -202,8 +208,11 @@ def _branches() -> Mapping[KeyPath, tuple[str, ...]]:
 BRANCHES: Final = _branches()
 """Each table, and the names that it may hold; `*` is any."""
 
-LISTS: Final = frozenset({("custom_providers",)})
-"""Tables that are written `[[name]]`."""
+LISTS: Final[Mapping[KeyPath, tuple[str, ...]]] = {
+    ("custom_providers",): ("name", "base_url"),
+    ("commands", "rules"): ("glob", "decision"),
+}
+"""Tables that are written `[[name]]`, and the keys that each entry needs."""
 
 
 def pattern_of(path: KeyPath) -> KeyPath | None:

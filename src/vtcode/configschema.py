@@ -21,7 +21,7 @@ def _table(path: KeyPath) -> dict[str, Any]:
     about = {"description": ABOUT[path]} if path in ABOUT else {}
     names = BRANCHES[path]
     if path in LISTS:
-        entry = _table((*path, ANY)) | {"required": ["name", "base_url"]}
+        entry = _table((*path, ANY)) | {"required": list(LISTS[path])}
         return {**about, "type": "array", "items": entry}
     if names == (ANY,):
         known = {"properties": {tool: _part((*path, ANY)) for tool in BUILT_IN}} if path[-1] == "policies" else {}

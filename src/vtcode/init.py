@@ -71,8 +71,8 @@ def _tables() -> Iterator[tuple[KeyPath, list[KeyPath]]]:
 
 
 def _header(table: KeyPath) -> str:
-    if table[0:1] in LISTS:
-        return f"[[{table[0]}]]"
+    if table[:-1] in LISTS:
+        return f"[[{dotted_key(table[:-1])}]]"
     return f"[{dotted_key(tuple('NAME' if name == ANY else name for name in table))}]"
 
 

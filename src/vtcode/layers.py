@@ -20,7 +20,7 @@ WORKSPACE_FILES: Final = ("vtcode.toml", ".vtcode/vtcode.toml")
 
 _AGENT: Final = tuple(path[1] for path in KEYS if path[0] == "agent")
 _FLAGS: Final = {name: f"--{name.replace('_', '-')}" for name in _AGENT} | {"default_model": "--model"}
-_COMMANDS: Final = tuple(path[1] for path in KEYS if path[0] == "commands")
+_COMMANDS: Final = tuple(path[1] for path in KEYS if path[0] == "commands" and len(path) == 2)
 
 
 class Layer(msgspec.Struct, frozen=True):

@@ -39,13 +39,15 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandRules(msgspec.Struct, frozen=True, kw_only=True):
-    """`[commands]`: which command lines run without a question, and which never."""
+    """`[commands]`: which command lines run without a question, which with one, and which never."""
 
     allow_list: tuple[str, ...] = ()
     """Command lines, word for word."""
     deny_list: tuple[str, ...] = ()
     allow_glob: tuple[str, ...] = ()
     deny_glob: tuple[str, ...] = ()
+    prompt_list: tuple[str, ...] = ()
+    prompt_glob: tuple[str, ...] = ()
     sources: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     """Which file each rule is from: by `allow_list:cargo test` and the like."""
 

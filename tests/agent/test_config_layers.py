@@ -138,7 +138,7 @@ def test_a_single_key_that_is_wrong_is_an_error(desk: Desk, assignment: str, sai
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[sandbox]\nmode = 'none'", 'line 2: sandbox.mode is "none"; expected "auto", "required" or "off".'),
+        ("[sandbox]\nmode = 'none'", 'line 2: sandbox.mode is "none"; expected "auto", "required", "any" or "off".'),
         ("[comands]\n", "Did you mean commands?"),
         ("[commands]\ndeny = ['x']", "commands.deny is not known, and would forbid nothing."),
         ("[commands]\ndeny_list = 'rm'", "expected a list of texts"),

@@ -383,7 +383,8 @@ def test_a_thousand_calls_at_once_are_refused_whole(world: World) -> None:
     calls: list[object] = [
         {"name": "write_file", "arguments": {"path": f"made{number}", "content": "x"}} for number in range(1000)
     ]
-    replies: Iterator[Reply] = iter([{"calls": calls}])
+    many: Reply = {"calls": calls}
+    replies = iter([many])
     before = sorted(world.work.iterdir())
     with fault_server(lambda _: stream(next(replies, DONE))) as server:
         ended = world.exec(server.url, "--full-auto", "--json")
