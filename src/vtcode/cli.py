@@ -174,7 +174,7 @@ def _chat(invocation: Invocation) -> Coroutine[None, None, int]:
     return run(invocation)
 
 
-def _common(assigned: str) -> "_Parser":
+def _common(assigned: str) -> _Parser:
     """Make the arguments that stand before a command and after it.
 
     Args:

@@ -2,9 +2,13 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import re
 import secrets
 import stat
+import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +16,11 @@ import msgspec
 
 TEMPORARY_GLOB: Final = ".vtcode-*.tmp"
 """Names of files on their way. A process that is killed may leave one behind; nothing depends on it."""
+_LEFT: Final = re.compile(r"\.vtcode-[0-9a-f]{16}\.tmp")
+"""Those of new contents: what is kept of old ones has another end, since it may be the only copy."""
+_ATTRIBUTES: Final = ("user.", "system.posix_acl_access", "security.selinux")
+_OLD_SECONDS: Final = 3600
+_LOOKED_AT: Final = 2_000
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -47,7 +56,7 @@ class Stage:
             if replacement.data is not None:
                 # The old content may be private: the new one is not readable by more people at any moment.
                 mode = 0o600 if old else (replacement.mode or 0o644) & 0o777
-                self._temporary = _write_aside(folder, replacement.data, mode, old)
+                self._temporary = _write_aside(folder, replacement.data, mode, self._name, old)
             if old and not is_only:
                 self._backup = _keep_aside(folder, self._name, old)
         except BaseException:
@@ -84,6 +93,7 @@ class Stage:
         # The new file is in place: a file system that cannot sync folders is no reason to say it is not.
         with contextlib.suppress(OSError):
             os.fsync(self._folder)
+        sweep(self._folder)
 
     def _discard(self, name: str | None) -> None:
         if name is not None:
@@ -91,13 +101,24 @@ class Stage:
                 os.unlink(name, dir_fd=self._folder)
 
 
-def _aside() -> str:
-    return TEMPORARY_GLOB.replace("*", secrets.token_hex(8))
+def sweep(folder: int) -> None:
+    """Remove what processes that were killed left in a folder: files of ours, an hour old, of our own user."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, _LOOKED_AT):
+            if _LEFT.fullmatch(entry.name):
+                status = entry.stat(follow_symlinks=False)
+                is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+                if is_ours and time.time() - status.st_mtime > _OLD_SECONDS:
+                    os.unlink(entry.name, dir_fd=folder)
 
 
-def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None) -> str:
+def _aside(end: str = "") -> str:
+    return TEMPORARY_GLOB.replace("*", secrets.token_hex(8) + end)
+
+
+def _write_aside(folder: int, data: bytes, mode: int, of: str, old: os.stat_result | None, *, end: str = "") -> str:
     """Write a new file under a temporary name, whole and on disk, with the rights of the old one if there is one."""
-    name = _aside()
+    name = _aside(end)
     descriptor = os.open(name, _NEW, mode, dir_fd=folder)
     try:
         with open(descriptor, "wb", buffering=0) as file:
@@ -106,6 +127,7 @@ def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None
                 with contextlib.suppress(PermissionError):
                     os.fchown(descriptor, old.st_uid, old.st_gid)
                 os.fchmod(descriptor, old.st_mode & 0o777)
+                _keep_attributes(folder, of, descriptor)
             os.fsync(file)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -114,14 +136,32 @@ def _write_aside(folder: int, data: bytes, mode: int, old: os.stat_result | None
     return name
 
 
+def _keep_attributes(folder: int, of: str, target: int) -> None:
+    """Give a new file what the old one has besides its mode: lists of who may what, and the user's own notes.
+
+    Without its list, a file's group would have the rights of everybody on it. What gives a program powers is left.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        source = os.open(of, _OLD, dir_fd=folder)
+        try:
+            for attribute in os.listxattr(source):
+                if attribute.startswith(_ATTRIBUTES):
+                    with contextlib.suppress(OSError):
+                        os.setxattr(target, attribute, os.getxattr(source, attribute))
+        finally:
+            os.close(source)
+
+
 def _keep_aside(folder: int, name: str, old: os.stat_result) -> str:
     """Give the old file a second name, or a copy where the file system has no second names."""
-    backup = _aside()
+    backup = _aside(".old")
     try:
         os.link(name, backup, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError:
         with open(os.open(name, _OLD, dir_fd=folder), "rb") as file:
-            return _write_aside(folder, file.read(), 0o600, old)
+            return _write_aside(folder, file.read(), 0o600, name, old, end=".old")
     return backup
 
 

@@ -21,7 +21,8 @@ from vtcode.replacing import Replacement
 from vtcode.tools.changes import FileChanges
 from vtcode.workspace import Workspace, WorkspaceError
 
-KILLS = int(os.environ.get("VTCODE_KILLS", "40"))
+KILLS = int(os.environ.get("VTCODE_TEST_KILLS", "40"))
+"""200 by hand."""
 
 
 @pytest.fixture
@@ -395,3 +396,16 @@ def test_what_a_killed_process_left_on_its_way_is_in_no_list(tmp_path: Path) -> 
     box.write("a", "x\n")
     assert box.run("list_files").text == "a"
     assert box.run("edit_file", path="a", old_str="x", new_str="y").ok
+
+
+def test_what_killed_processes_left_is_swept_when_it_is_old_and_certainly_ours(tmp_path: Path) -> None:
+    left = {f".vtcode-{number:016x}.tmp": number for number in range(3)}
+    others = [".vtcode-zz.tmp", ".vtcode-0000000000000009.old.tmp", "vtcode-0000000000000009.tmp", "old"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    young, link = ".vtcode-00000000000000aa.tmp", ".vtcode-00000000000000bb.tmp"
+    (tmp_path / young).write_text("x")
+    (tmp_path / link).symlink_to("old")
+    Workspace(tmp_path).replace_file(tmp_path / "new", b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {*others, young, link, "new"}

@@ -377,3 +377,16 @@ def test_without_a_box_all_of_it_would_be_seen(world: World) -> None:
     changed = cast("list[str]", found.pop("changed outside"))
     assert {"home/.config/vtcode/AGENTS.md", "outside/kept", "outside/made"} <= {*changed}
     assert found == {"made outside": [world.outside / "made"]}
+
+
+def test_a_thousand_calls_at_once_are_refused_whole(world: World) -> None:
+    calls: list[object] = [
+        {"name": "write_file", "arguments": {"path": f"made{number}", "content": "x"}} for number in range(1000)
+    ]
+    many: Reply = {"calls": calls}
+    replies = iter([many])
+    before = sorted(world.work.iterdir())
+    with fault_server(lambda _: stream(next(replies, DONE))) as server:
+        ended = world.exec(server.url, "--full-auto", "--json")
+    assert ended.returncode == 1 and "more than 64 calls" in ended.stderr
+    assert "tool.started" not in ended.stdout and sorted(world.work.iterdir()) == before

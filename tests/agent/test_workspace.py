@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -79,6 +80,20 @@ def test_links_in_a_circle_end_and_are_refused(workspace: Workspace) -> None:
         workspace.locate("a")
     with pytest.raises(PathRefused):
         workspace.open_file(workspace.locate("a/x"))
+
+
+@pytest.mark.parametrize("links", [50, 2000])
+def test_a_long_chain_of_links_ends_at_once(workspace: Workspace, links: int) -> None:
+    (workspace.root / "l0").write_text("end")
+    for number in range(1, links + 1):
+        (workspace.root / f"l{number}").symlink_to(f"l{number - 1}")
+    started = time.monotonic()
+    try:
+        with workspace.open_file(workspace.locate(f"l{links}")) as file:
+            assert file.read() == b"end"
+    except PathRefused as refused:
+        assert "its links are too many" in refused.sentence
+    assert time.monotonic() - started < 1
 
 
 PARTS = st.sampled_from(["..", ".", "", "sub", "out", "loop", "in", "x", "~", "/", "sub/../..", "\0", "ü", "/etc"])
@@ -271,6 +286,23 @@ def test_a_replaced_file_keeps_its_mode_but_no_special_rights(workspace: Workspa
     workspace.replace_file(path, b"new")
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+def test_a_replaced_file_keeps_its_list_of_rights_and_its_notes(workspace: Workspace) -> None:
+    path = workspace.root / "f"
+    path.write_text("old")
+    # Version 2: the owner reads and writes, user 1 too, the group only reads; the mask lets all of them.
+    entries = [(1, 6, -1), (2, 6, 1), (4, 4, -1), (16, 6, -1), (32, 0, -1)]
+    rights = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "user.note", b"kept")
+        os.setxattr(path, "system.posix_acl_access", rights)
+    except OSError as error:
+        pytest.skip(f"this file system has no such attributes ({error.strerror})")
+    workspace.replace_file(path, b"new")
+    assert path.read_text() == "new"
+    assert os.getxattr(path, "user.note") == b"kept"
+    assert os.getxattr(path, "system.posix_acl_access") == rights
 
 
 def test_a_hard_link_outside_keeps_its_content(workspace: Workspace) -> None:

@@ -1,5 +1,6 @@
 """Lists and searches the workspace's files with ripgrep, ignore rules honoured."""
 
+import asyncio
 import os
 import shutil
 import stat
@@ -12,6 +13,7 @@ from typing import Final
 import msgspec
 
 from vtcode.replacing import TEMPORARY_GLOB
+from vtcode.sandbox.searching import boxed
 from vtcode.text import visible
 from vtcode.tools.files import failed, reason_to_ask
 from vtcode.tools.process import Enough, run_process
@@ -162,6 +164,8 @@ async def _run(workspace: Workspace, base: str, options: tuple[str, ...], record
     if program is None:
         raise _SearchFailed("ripgrep (rg) is not installed, so files cannot be searched. Use other tools.")
     argv = (program, *_COMMON, *options, "--", base)
+    outside = [Path(base)] if os.path.isabs(base) else []
+    argv = await asyncio.to_thread(boxed, argv, workspace.root, *outside)
     errors = bytearray()
 
     def keep_errors(chunk: bytes) -> None:
