@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -113,13 +114,46 @@ class Permission:
         self._problem = problem or self._problem
 
 
+class Questions:
+    """Puts questions of ours to the person, and keeps them and the answers in the log."""
+
+    def __init__(self, approver: Approver, audit: Audit, workspace: Path) -> None:
+        self._approver = approver
+        self._audit = audit
+        self._workspace = workspace
+
+    async def confirm(self, question: str) -> bool:
+        """Ask whether something of ours may be done. Without a person to ask, the answer is no."""
+        about = self._subject("question", question)
+        self._audit.record(about, "asked", "asked in any case")
+        is_agreed = await self._approver.confirm(question)
+        word = "approved" if is_agreed else "refused"
+        self._audit.record(about, word, "asked in any case", "once" if is_agreed else "no")
+        return is_agreed
+
+    def connection(self, target: str, rule: str | None) -> None:
+        """Note that a command reaches a host, by which entry of the list, or that it does not."""
+        about = self._subject("network", target)
+        if rule is None:
+            self._audit.record(about, "denied", "sandbox.network")
+        else:
+            self._audit.record(about, "allowed", f'sandbox.network "{rule}"')
+
+    def _subject(self, what: str, text: str) -> Subject:
+        return Subject(tool=what, text=_plain(text), arguments="", workspace=_plain_path(self._workspace))
+
+
+def _plain_path(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _subject(tool: Tool, text: str, arguments: Any, context: ToolContext) -> Subject:
     given = msgspec.json.encode(arguments, order="sorted").decode("utf-8", "replace")
     return Subject(
         tool=tool.name,
         text=_plain(text) if tool.effect == "runs" else given,
         arguments=given,
-        workspace=os.fsencode(context.workspace.root).decode("utf-8", "backslashreplace"),
+        workspace=_plain_path(context.workspace.root),
         sandbox=f"{level_of(context)}, network {context.sandbox.network}" if tool.effect == "runs" else "",
     )
 

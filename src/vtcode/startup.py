@@ -21,7 +21,7 @@ from vtcode.embedded import EmbeddedServer, get_default_model, is_installed
 from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, TurnSettings
 from vtcode.models import choose_model, named
-from vtcode.permission import Permission, Rules
+from vtcode.permission import Permission, Questions, Rules
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -111,8 +111,15 @@ async def start(
         settings = _pinned(settings, session, known)
         model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
+        state = state_folder(os.environ)
+
+        def audit(session: Session | None) -> Audit:
+            kept = session.id if session is not None else ""
+            return Audit(state / "audit.jsonl", str(workspace.root), kept, settings.api_key or "")
+
+        questions = Questions(approver, audit(session), workspace.root)
         if tools and settings.mcp.enabled and settings.mcp.servers:
-            tools += await stack.enter_async_context(_server_tools(settings, workspace, approver, say))
+            tools += await stack.enter_async_context(_server_tools(settings, workspace, questions, say))
         specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in tools)
         context = usable_context(info, settings.context)
         profile = choose_profile(settings.profile, info, specs, settings.context.max_tokens)
@@ -141,7 +148,7 @@ async def start(
             budget=Budget(context, settings.context.compact_at, settings.max_tokens),
             keep_turns=settings.context.keep_recent_turns,
         )
-        door = _door(settings, approver)
+        door = _door(settings, questions)
         if door is not None:
             stack.push_async_callback(door.close)
         tool_context = ToolContext(
@@ -150,7 +157,7 @@ async def start(
             level=level,
             sandbox=settings.sandbox,
             background=background,
-            aside=state_folder(os.environ) / "refused",
+            aside=state / "refused",
             door=door,
         )
         setup = Setup(
@@ -163,14 +170,11 @@ async def start(
         warms_up = settings.context.warm_up and is_local(provider.address)
 
         rules = Rules(settings.policies, settings.commands, full_auto)
-        state = state_folder(os.environ)
         # One for all sessions of the process: what was approved for the session holds until the program ends.
         approvals = Approvals(state / "approvals.json")
 
         def permission(session: Session | None) -> Permission:
-            kept = session.id if session is not None else ""
-            audit = Audit(state / "audit.jsonl", str(workspace.root), kept, settings.api_key or "")
-            return Permission(rules, approver, approvals, audit)
+            return Permission(rules, approver, approvals, audit(session))
 
         def within(session: Session | None) -> Running:
             agent = Agent(
@@ -188,14 +192,16 @@ async def start(
         yield within(session)
 
 
-def _door(settings: Settings, approver: Approver) -> "Door | None":
+def _door(settings: Settings, questions: Questions) -> "Door | None":
     network = settings.sandbox.network
     if network in ("off", "on"):
         return None
     # Here, since most runs have none.
     from vtcode.sandbox.proxy import Door
 
-    return Door((), approver.confirm) if network == "ask" else Door(network)
+    if network == "ask":
+        return Door((), questions.confirm, questions.connection)
+    return Door(network, note=questions.connection)
 
 
 def usable_context(info: ModelInfo | None, wish: ContextSettings) -> int | None:
@@ -260,14 +266,14 @@ def _prefix_digest(profile: Profile, base: Request) -> str:
 
 
 def _server_tools(
-    settings: Settings, workspace: Workspace, approver: Approver, say: Say
+    settings: Settings, workspace: Workspace, questions: Questions, say: Say
 ) -> contextlib.AbstractAsyncContextManager[tuple[Tool, ...]]:
     # Here, since most runs have no such servers.
     from vtcode.tools.mcp import server_tools
     from vtcode.tools.mcp_approval import Approvals
 
     approvals = Approvals(state_folder(os.environ) / "mcp.json")
-    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, approver.confirm)
+    return server_tools(settings.mcp, workspace.root, os.environ, approvals, say, questions.confirm)
 
 
 async def reach(

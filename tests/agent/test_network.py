@@ -168,6 +168,9 @@ def test_a_person_lets_a_host_be_reached_for_the_run(home: Path, site: Site) -> 
         t.sendline("y")
         t.expect("Seen.")
         t.expect(pexpect.EOF)
+        logged = run(["vtcode", "approvals", "log"], b.environment, cwd=b.workspace).stdout
+        told = [line.split("  ")[1:3] for line in logged.splitlines() if "run_terminal_cmd" not in line]
+        assert told == [["asked", "question"], ["approved (once)", "question"], *[["allowed", "network"]] * 2]
     assert site.paths == ["/a", "/b"]
 
 

@@ -24,6 +24,7 @@ _MOST_AT_ONCE: Final = 64
 _CHUNK: Final = 1 << 16
 
 Ask = Callable[[str], Awaitable[bool]]
+Note = Callable[[str, str | None], None]
 
 
 class _Target(msgspec.Struct, frozen=True):
@@ -38,15 +39,17 @@ class _Target(msgspec.Struct, frozen=True):
 class Door:
     """Lets connections to some hosts out, through a socket of a file that is bound into the box."""
 
-    def __init__(self, hosts: Sequence[str], ask: Ask | None = None) -> None:
+    def __init__(self, hosts: Sequence[str], ask: Ask | None = None, note: Note | None = None) -> None:
         """Take what is let out.
 
         Args:
             hosts: `host`, `*.domain`, either with `:port`; without one the ports of the web are meant.
             ask: puts a question about another host to the person, whose yes holds as long as this; None for no.
+            note: told of each connection before it is made, with the entry that lets it out; None where none does.
         """
         self._hosts = tuple(host.lower() for host in hosts)
         self._ask = ask
+        self._note = note
         self._asking = asyncio.Lock()
         self._asked: dict[_Target, bool] = {}
         self._folder: Path | None = None
@@ -123,11 +126,14 @@ class Door:
     async def _allowed(self, target: _Target) -> list[str]:
         """Return the addresses to connect to: none where the host, or where its name leads, is not let out."""
         rule = next((host for host in self._hosts if _means(host, target)), None)
-        if rule is None and not await self._agreed(target):
-            return []
-        found = await _resolve(target.host)
-        is_exact = rule is None or not rule.startswith("*.")
-        return [str(address) for address in found if _is_reachable(address, target.host, is_exact=is_exact)]
+        if rule is None and await self._agreed(target):
+            rule = str(target)
+        found = await _resolve(target.host) if rule is not None else []
+        is_exact = rule is not None and not rule.startswith("*.")
+        addresses = [str(address) for address in found if _is_reachable(address, target.host, is_exact=is_exact)]
+        if self._note is not None:
+            self._note(str(target), rule if addresses else None)
+        return addresses
 
     async def _agreed(self, target: _Target) -> bool:
         if self._ask is None:
