@@ -170,19 +170,19 @@ def test_a_verdict_names_its_rules_and_where_they_are_from() -> None:
 @pytest.mark.parametrize("count", [51, 5_000])
 def test_a_long_chain_is_judged_to_its_end_and_quickly(count: int) -> None:
     rule_on(DENYING, "ls")
-    started = time.monotonic()
+    started = time.process_time()
     assert policy(rule_on(DENYING, "ls; " * count + "rm x")) is Policy.DENY
     assert policy(rule_on(ALLOWING, "ls; " * count + "touch x")) is None
     assert policy(rule_on(ALLOWING, "ls; " * count)) is Policy.ALLOW
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("opening", ["(", "$(", "{ ", "if ", "'", '"$(', "((", "`", "<(", "a |", "[[ "])
 def test_deep_nesting_is_judged_quickly(opening: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert policy(rule_on(ALLOWING, opening * 5_000)) is None
     assert policy(rule_on(DENYING, opening * 5_000 + " rm x")) is not Policy.ALLOW
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_without_rules_nothing_is_said() -> None:
