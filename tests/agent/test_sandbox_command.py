@@ -8,7 +8,7 @@ import pytest
 
 from tests.agent.support import bench, call, results, says
 from tests.support.processes import clean_environment, run
-from vtcode.sandbox import bubblewrap, seatbelt
+from vtcode.sandbox import bubblewrap
 
 
 @pytest.fixture
@@ -87,36 +87,3 @@ def test_a_bubblewrap_that_does_not_box_is_not_taken_for_one(home: Path, script:
 def test_one_that_is_no_program_is_told(home: Path) -> None:
     (home / "bwrap").write_text("no program")
     assert "could not be started" in (bubblewrap.fault(str(home / "bwrap"), home) or "")
-
-
-# macOS --------------------------------------------------------------------------------------------------
-
-
-def test_the_profile_for_macos_denies_first_and_opens_what_work_needs() -> None:
-    text = seatbelt.profile(
-        Path("/Users/me/a (b)"), Path("/Users/me"), Path("/private/tmp"), [Path("/Users/me/.cargo/bin")]
-    )
-    lines = text.splitlines()
-    assert lines[:2] == ["(version 1)", "(deny default)"]
-    hidden = lines.index('(deny file-read-data (subpath "/Users/me") (subpath "/Users"))')
-    shown = '(subpath "/Users/me/.cargo/bin") (subpath "/Users/me/a (b)") (subpath "/private/tmp")'
-    assert lines[hidden + 1] == f"(allow file-read* {shown})"
-    assert lines[hidden + 2] == '(allow file-write* (subpath "/Users/me/a (b)") (subpath "/private/tmp"))'
-    protected, secrets, network = lines[hidden + 3 :]
-    assert protected.startswith('(deny file-write* (regex #"(?i)^/Users/me/a [(]b[)]/(.*/)?(AGENTS[.]md|')
-    assert secrets.startswith("(deny file-read* file-write* ")
-    assert "[.]env[^/]*" in secrets and "[^/]*[.]pem" in secrets
-    assert network == "(deny network*)"
-    assert text.count("(") - text.count("[(]") == text.count(")") - text.count("[)]")
-    assert "(allow network*)" in seatbelt.profile(Path("/w"), Path("/h"), Path("/t"), network=True)
-
-
-@pytest.mark.parametrize("name", ["a\nb", "a\x1bb", "a\u202eb"])
-def test_a_path_that_cannot_be_written_into_a_profile_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="cannot be written into a profile"):
-        seatbelt.profile(Path("/w") / name, Path("/h"), Path("/t"))
-
-
-def test_a_quote_in_a_path_does_not_end_the_text() -> None:
-    text = seatbelt.profile(Path('/w/a"b\\c'), Path("/h"), Path("/t"))
-    assert '(subpath "/w/a\\"b\\\\c")' in text and '^/w/a["]b\\\\c/' in text
