@@ -109,3 +109,31 @@ def test_the_command_ends_when_whoever_started_it_is_killed(place: Place) -> Non
     while [line for line in command_lines() if str(place.root).encode() in line]:
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_what_forks_on_and_on_ends_too(place: Place, user: int) -> None:
+    # Those that are made between a look at the processes and the kill have to be found by the next look.
+    restless = f"while :; do setsid perl -e 'sleep 61' {place.root} & sleep 0.005; done"
+    started = time.monotonic()
+    confined(user, place, [f"({restless}) >/dev/null 2>&1 & ({restless}) >/dev/null 2>&1 & sleep 0.5"] * 3)
+    assert time.monotonic() - started < 15
+    assert not [line for line in command_lines() if str(place.root).encode() in line]
+
+
+def test_the_command_finds_signals_as_a_shell_does(place: Place, user: int) -> None:
+    (said,) = confined(user, place, ["grep -E 'Sig(Blk|Ign)' /proc/self/status; yes | head -1"])
+    blocked, ignored, *rest = said.splitlines()
+    assert (int(blocked.split()[1], 16), int(ignored.split()[1], 16)) == (0, 0)
+    assert rest == ["y"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only the superuser has capabilities to lose")
+def test_no_capability_is_left_where_the_bounding_set_cannot_be_changed(place: Place) -> None:
+    started = launch("grep Cap /proc/self/status", place.root, Level.LANDLOCK, {"HOME": str(place.home)})
+    fewer = ["setpriv", "--bounding-set", "-setpcap", "--inh-caps", "+chown,+dac_override"]
+    outer = subprocess.run(
+        [*fewer, *started.argv], env=started.env, cwd=place.root, capture_output=True, text=True, check=True
+    )
+    held = dict(line.split() for line in outer.stdout.splitlines())
+    assert [int(held[f"Cap{kind}:"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")] == [0, 0, 0, 0]
+    assert int(held["CapBnd:"], 16) != 0, "the case that this is about"

@@ -16,6 +16,7 @@ import signal
 import struct
 import sys
 import tempfile
+import time
 from typing import Any
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -29,17 +30,22 @@ _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _READS = _EXECUTE | _READ_FILE | _READ_DIR
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
-_RIGHTS = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF}
-"""Of files and folders, by version of the interface; from 5 on all sixteen."""
+_OLDEST = 3
+"""Version of the interface (Linux 6.2). Before it, files outside could be emptied."""
+_RIGHTS = {3: 0x7FFF, 4: 0x7FFF}
+"""Of files and folders, by version; from 5 on all sixteen."""
 _BIND_AND_CONNECT = 3
 _SCOPES = 3
 """Abstract sockets and signals stay among the confined."""
 
-_SWEEPS = 50
+_CAPABILITIES_VERSION = 0x20080522
+_WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+"""Signals that are waited for, never handled: nothing interrupts the tidying up."""
+_DEFAULTS = (*_WATCHED, signal.SIGPIPE, signal.SIGXFSZ)
+"""Those that the command shall find as a shell's are; Python ignores some."""
 
-
-class _Told(Exception):
-    """A signal asked us to end."""
+_PATIENCE = 20.0
+"""Seconds for ending what the command left; only what hangs in the kernel takes longer than moments."""
 
 
 def main() -> int:
@@ -47,8 +53,9 @@ def main() -> int:
     rules, command = json.loads(sys.argv[1]), sys.argv[3:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_SUBREAPER, 1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _be_told)
+    # Before anything is made: who is told to end then ends in order.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     if os.getppid() == 1 and not rules["may_be_orphan"]:
         # Whoever started us is gone already.
         return 143
@@ -57,26 +64,32 @@ def main() -> int:
         pid = os.fork()
         if pid == 0:
             _become(rules, private, command)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except _Told:
-        return 143
+        return _ended(pid)
     finally:
         _end_all()
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _be_told(number: int, frame: object) -> None:
-    raise _Told
+def _ended(pid: int) -> int:
+    """Wait until the command ended, or a signal asks us to end; what lost its parent is ours to bury."""
+    while True:
+        found, status = os.waitpid(-1, os.WNOHANG)
+        if found == pid:
+            return os.waitstatus_to_exitcode(status)
+        if found == 0 and signal.sigwait(_WATCHED) != signal.SIGCHLD:
+            return 128 + signal.SIGTERM
 
 
 def _become(rules: dict[str, Any], private: str, command: list[str]) -> None:
     """Turn this process into the command, confined; it never returns."""
     try:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _DEFAULTS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
         _drop_capabilities()
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _confine(rules["readable"], [*rules["writable"], private], has_network=rules["network"])
+        _give_up_capabilities()
         _filter(base64.b64decode(rules["filter"]))
         os.execve(command[0], command, {**os.environ, "HOME": private, "TMPDIR": private})
     except BaseException as error:
@@ -94,8 +107,17 @@ def _drop_capabilities() -> None:
                 _prctl(_PR_CAPBSET_DROP, number)
 
 
+def _give_up_capabilities() -> None:
+    """Give up what we hold, which needs no right: what we may not drop above cannot come back without it."""
+    header = struct.pack("=Ii", _CAPABILITIES_VERSION, 0)
+    if _libc().capset(header, bytes(24)) != 0:
+        raise OSError(ctypes.get_errno(), "capabilities could not be given up")
+
+
 def _confine(readable: list[str], writable: list[str], *, has_network: bool) -> None:
     version = _call(_CREATE_RULESET, None, 0, 1)
+    if version < _OLDEST:
+        raise OSError(f"Landlock here is of version {version}, and {_OLDEST} is needed (Linux 6.2)")
     rights = _RIGHTS.get(version, 0xFFFF)
     network = _BIND_AND_CONNECT if version >= 4 and not has_network else 0
     scopes = _SCOPES if version >= 6 else 0
@@ -131,16 +153,18 @@ def _filter(program: bytes) -> None:
 
 def _end_all() -> None:
     """End what the command left behind: as the subreaper we are the parent of all that lost theirs."""
-    for _ in range(_SWEEPS):
-        family = _below(os.getpid())
-        for pid in family:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        for pid in _below(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            while os.waitpid(-1, 0 if family else os.WNOHANG)[0]:
+            while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
+        # Never waited for one by one: another may have been made between the look and the kill.
+        time.sleep(0.002)
 
 
 def _below(top: int) -> list[int]:
