@@ -187,3 +187,14 @@ def test_what_is_no_host_is_an_error(tmp_path: Path, value: str) -> None:
     desk = Desk(tmp_path.resolve())
     desk.user(f"[sandbox]\nnetwork = {value}\n")
     assert "list of hosts" in desk.error()
+
+
+def test_a_command_with_a_proxy_finds_signals_as_a_shell_does(home: Path) -> None:
+    work = home / "work"
+    work.mkdir()
+    (home / ".config" / "vtcode").mkdir(parents=True)
+    (home / ".config" / "vtcode" / "vtcode.toml").write_text('[sandbox]\nnetwork = ["a.example"]\n')
+    line = "echo $http_proxy; grep SigIgn /proc/self/status; yes | head -1"
+    ended = run(["vtcode", "sandbox", "run", "--", line], clean_environment(home), cwd=work)
+    assert ended.stdout.splitlines() == ["http://127.0.0.1:3128", "SigIgn:\t" + "0" * 16, "y"]
+    assert ended.stderr == ""

@@ -6,6 +6,7 @@ place; what forwards ends with the box.
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -26,6 +27,9 @@ def main() -> None:
             client, _ = listener.accept()
             threading.Thread(target=_carry, args=(client, door), daemon=True).start()
     listener.close()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # Python ignores them, and the command would go on to.
+        signal.signal(number, signal.SIG_DFL)
     os.execv(command[0], command)
 
 
