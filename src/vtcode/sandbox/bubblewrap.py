@@ -5,7 +5,6 @@ import itertools
 import os
 import pwd
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import msgspec
 
 from vtcode.sandbox import findings, seccomp
 from vtcode.sandbox.environment import SYSTEM_PATH, command_environment, environments, toolchains
+from vtcode.sandbox.trial import Untried, attempt
 from vtcode.workspace import Workspace
 
 _PROGRAM_PATH: Final = "/usr/bin:/usr/local/bin:/bin"
@@ -72,26 +72,19 @@ def fault(program: str, home: Path) -> str | None:
         # Without a filter for this architecture there is no whole box here.
         filter_end = seccomp.descriptor(seccomp.build(network=False))
         try:
-            ended = subprocess.run(
+            ended = attempt(
                 with_filter(_command(program, _layout(workspace, home, {}), workspace, shell), filter_end),
-                pass_fds=(filter_end,),
-                env=command_environment({}, workspace, boxed_home(home, workspace)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_SELF_TEST_SECONDS,
-                check=False,
+                command_environment({}, workspace, boxed_home(home, workspace)),
+                _SELF_TEST_SECONDS,
+                (filter_end,),
             )
-        except subprocess.TimeoutExpired:
-            return f"{program} did not end its self-test within {_SELF_TEST_SECONDS} s"
-        except OSError as error:
-            return f"{program} could not be started ({error.strerror})"
+        except Untried as error:
+            return str(error)
         finally:
             os.close(filter_end)
-        if ended.returncode == 0 and inside.exists() and not outside.exists():
+        if ended.status == 0 and inside.exists() and not outside.exists():
             return None
-        said = ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
-        return f"{program} fails its self-test (exit status {ended.returncode}{': ' + said if said else ''})"
+        return f"{program} fails its self-test (exit status {ended.status}{': ' + ended.said if ended.said else ''})"
 
 
 def box(
