@@ -176,6 +176,11 @@ KEYS: Final[Mapping[KeyPath, Key]] = {
     ("mcp", "servers", ANY, "timeout_secs"): _seconds("Seconds for one call", _server.timeout_secs),
     ("ui", "color"): _words(Literal["auto", "always", "never"], "Colours; auto is for terminals", _ui.color),
     ("ui", "show_reasoning"): _switch("Print what the model thinks, dimmed", _ui.show_reasoning),
+    ("ui", "theme"): _name(
+        "the name of a theme, such as auto", "Colours of the terminal UI; `/theme` shows them", _ui.theme
+    ),
+    ("ui", "editing_mode"): _words(Literal["emacs", "vi"], "Keys of the editor", _ui.editing_mode),
+    ("ui", "notify"): _words(Literal["auto", "bell", "off"], "How the end of a long turn is told", _ui.notify),
 }
 """In the order of the file that `vtcode init` writes."""
 

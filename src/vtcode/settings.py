@@ -92,6 +92,11 @@ class UiSettings(msgspec.Struct, frozen=True, kw_only=True):
     color: Literal["auto", "always", "never"] = "auto"
     show_reasoning: bool = False
     """Print what the model thinks, dimmed, beside the answer."""
+    theme: str = "auto"
+    """Of the terminal UI, by name; `auto` goes by the terminal's background."""
+    editing_mode: Literal["emacs", "vi"] = "emacs"
+    notify: Literal["auto", "bell", "off"] = "auto"
+    """How the end of a long turn is told: by the terminal's notification (OSC 9), by its bell, or not."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
