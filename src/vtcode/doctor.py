@@ -11,9 +11,10 @@ import msgspec
 from vtcode import sandbox
 from vtcode.embedded import is_installed
 from vtcode.models import choose_model
+from vtcode.places import state_folder
 from vtcode.providers import Endpoint, ModelInfo, ModelNotFound, ProviderError, Refused, Unauthorised, connect
 from vtcode.settings import Settings
-from vtcode.startup import endpoint_of, state_folder
+from vtcode.startup import endpoint_of
 from vtcode.tools.search import find_ripgrep
 from vtcode.workspace import Workspace
 

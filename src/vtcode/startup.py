@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from vtcode.instructions import Notes, read_notes
 from vtcode.loop import Agent, TurnSettings
 from vtcode.models import choose_model, named
 from vtcode.permission import Permission, Questions, Rules
+from vtcode.places import state_folder
 from vtcode.providers import (
     Endpoint,
     JsonObject,
@@ -354,10 +355,3 @@ def _preset_of(settings: Settings) -> Preset:
     return msgspec.structs.replace(
         preset, label=own.label or preset.label, api_key_env=own.api_key_env or preset.api_key_env
     )
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Give the folder for logs and other things that the program keeps for itself (XDG Base Directory)."""
-    base = Path(environ.get("XDG_STATE_HOME") or "")
-    # A relative path there is to be ignored, and could lie in the workspace.
-    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vtcode"

@@ -11,8 +11,8 @@ from vtcode.approvals import Approval, Approvals
 from vtcode.audit import Entry, entries
 from vtcode.commands.arguments import Invocation, add_json, describe, positive
 from vtcode.output import UsageError
+from vtcode.places import state_folder
 from vtcode.sessions.lines import local_minute
-from vtcode.startup import state_folder
 from vtcode.text import visible
 
 _EXAMPLES = """  vtcode approvals list

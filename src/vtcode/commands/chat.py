@@ -5,8 +5,8 @@ from collections.abc import Coroutine
 from vtcode.commands.arguments import Invocation
 from vtcode.commands.opening import open_session
 from vtcode.interactive import converse
+from vtcode.places import state_folder
 from vtcode.sessions.store import Sessions
-from vtcode.startup import state_folder
 
 
 def run(invocation: Invocation) -> Coroutine[None, None, int]:

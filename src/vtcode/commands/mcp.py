@@ -16,8 +16,8 @@ from vtcode.approval import judge
 from vtcode.commands.arguments import Invocation, add_json, describe
 from vtcode.config import ConfigError
 from vtcode.console import AskingApprover, Console
+from vtcode.places import state_folder
 from vtcode.settings import McpServer, Settings
-from vtcode.startup import state_folder
 from vtcode.text import visible
 from vtcode.tomledit import TomlError, replace_text, with_table, without_table
 from vtcode.tools.mcp import McpUnavailable, connection, listing, tool_names

@@ -13,13 +13,13 @@ from typing import Final
 import msgspec
 
 from vtcode.events import TurnStarted
+from vtcode.places import state_folder
 from vtcode.sessions import SessionBusy, SessionError
 from vtcode.sessions.history import History, read_history
 from vtcode.sessions.lines import VERSION, Header, Line, decode, encode, stamp
 from vtcode.sessions.log import Log, lock_for_reading
 from vtcode.sessions.reading import MOST_BYTES, MOST_SHOWN, ReadLog, read_header, read_log
 from vtcode.sessions.session import FILES, LOG, OUTPUT, Session
-from vtcode.startup import state_folder
 from vtcode.workspace import Workspace
 
 _ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")

@@ -1,0 +1,419 @@
+"""`vtcode` alone, at a terminal: puts the window and the conversation together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from prompt_toolkit.input import Input
+from prompt_toolkit.output import Output
+
+from vtcode import __version__, events
+from vtcode.events import Event
+from vtcode.messages import Finish, Usage
+from vtcode.settings import Settings
+from vtcode.tui.branch import branch_of
+from vtcode.tui.history import History
+from vtcode.tui.menu import Menu
+from vtcode.tui.panel import Panel
+from vtcode.tui.progress import Progress
+from vtcode.tui.status import StatusFacts
+from vtcode.tui.theme import Theme
+from vtcode.tui.transcript import Transcript
+from vtcode.tui.window import Window
+from vtcode.workspace import Workspace
+
+if TYPE_CHECKING:
+    # Slow to import, and of no use before the first frame is drawn.
+    from vtcode.sessions.session import Session
+    from vtcode.sessions.store import Found
+    from vtcode.startup import Running
+    from vtcode.tui.talk import Options, Talk
+
+T = TypeVar("T")
+
+_LONG_TURN: Final = 10.0
+"""Seconds from which on the end of a turn is told to who may look elsewhere."""
+_REPLAYED: Final = 4
+"""Turns of a session that is gone on with, shown again."""
+
+
+class App:
+    """One window of the program: a `Desk` for commands, a `Listener` of the conversation, a `Doer` for keys."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workspace: Workspace,
+        environ: Mapping[str, str],
+        state: Path,
+        theme: Theme,
+        source: Input,
+        output: Output,
+    ) -> None:
+        """Lay it out.
+
+        Args:
+            state: the folder for what the program keeps for itself.
+            theme: to begin with.
+            source: the keyboard.
+            output: the screen.
+        """
+        self.workspace = workspace
+        self.environ = environ
+        self.theme = theme
+        self.context_used = 0
+        self.history = History(state / "history")
+        self._settings = settings
+        self._state = state
+        self._talk: Talk | None = None
+        self._waiting: list[str] = []
+        """What was said before there was a conversation."""
+        self._progress = Progress()
+        self._tokens_per_second: float | None = None
+        self._first_token = 0.0
+        """When the reply began to come; 0 before."""
+        self._turn_since = 0.0
+        self._to_tell: list[str] = []
+        """What the model is told with what the person says next."""
+        self._aside: asyncio.Task[None] | None = None
+        """A command of the person's that runs."""
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._branch = branch_of(workspace.root)
+        self.window = Window(
+            theme,
+            Transcript(theme, max(20, output.get_size().columns), show_reasoning=settings.ui.show_reasoning),
+            self._progress,
+            self.history,
+            Menu(workspace),
+            self,
+            source,
+            output,
+            vi=settings.ui.editing_mode == "vi",
+            # xterm itself and the console of Linux leave long lines cut.
+            reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
+        )
+
+    async def run(self, open_session: "Callable[[], Session]", options: "Options") -> int:
+        """Show it until the person ends it; return the exit status."""
+        self.say(f"vtcode {__version__} in {self.workspace.root} · /help for commands, Ctrl-D to end")
+        showing = asyncio.create_task(self.window.run())
+        talking: asyncio.Task[None] | None = None
+        try:
+            await self.window.drawn()
+            talking = asyncio.create_task(self._converse(open_session, options))
+            await asyncio.wait({showing, talking}, return_when=asyncio.FIRST_COMPLETED)
+            if talking.done():
+                talking.result()
+            return 0
+        finally:
+            for task in (talking, self._aside, *self._jobs):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait({task})
+            self.window.leave()
+            await asyncio.wait({showing})
+            if not showing.cancelled():
+                showing.result()
+
+    async def _converse(self, open_session: "Callable[[], Session]", options: "Options") -> None:
+        from vtcode.tui.questions import PanelApprover
+        from vtcode.tui.talk import Talk
+
+        approver = PanelApprover(self.window.show, lambda: self.theme)
+        self._talk = Talk(self._settings, self.workspace, open_session(), approver, self, options)
+        for text in self._waiting:
+            self._talk.submit(text)
+        self._waiting.clear()
+        await self._talk.run()
+
+    # What a conversation tells --------------------------------------------------------------------------------
+
+    def connected(self, running: "Running") -> None:
+        self.say(running.summary)
+        if self.session.is_resumed and not self.context_used:
+            self._replay()
+        self.window.refresh()
+
+    def begin(self, text: str) -> None:
+        self._turn_since = time.monotonic()
+        self.window.write(self.window.transcript.user(text))
+
+    def hear(self, event: Event) -> None:
+        now = time.monotonic()
+        self._progress.hear(event, now)
+        match event:
+            case events.StepStarted():
+                self._first_token = 0.0
+            case events.TextDelta() | events.ReasoningDelta():
+                self._first_token = self._first_token or now
+            case events.MessageFinished(message=message):
+                self._count(message.usage, now)
+            case events.TurnFinished():
+                self._end_turn(now)
+            case events.Compacted(after=after):
+                self.context_used = after
+            case _:
+                pass
+        self.window.write(self.window.transcript.feed(event))
+
+    def _count(self, usage: Usage, now: float) -> None:
+        self.context_used = usage.prompt + usage.generated or self.context_used
+        seconds = now - self._first_token if self._first_token else 0.0
+        if usage.generated > 1 and seconds > 0.2:
+            self._tokens_per_second = usage.generated / seconds
+
+    def interrupted(self) -> None:
+        end = events.TurnFinished(Finish.CANCELLED, "", 0, 0, (), Usage(), time.monotonic() - self._turn_since)
+        self.window.write(self.window.transcript.feed(end))
+        self._end_turn(time.monotonic())
+
+    def _end_turn(self, now: float) -> None:
+        self._branch = branch_of(self.workspace.root)
+        if now - self._turn_since >= _LONG_TURN:
+            from vtcode.tui.notify import attention
+
+            self.window.raw(attention(self.environ, self.settings.ui.notify))
+
+    def changed(self) -> None:
+        self.window.refresh()
+
+    def _replay(self) -> None:
+        """Show the end of what was said before."""
+        transcript = self.window.transcript
+        facts = list(self.session.facts)
+        begins = [at for at, fact in enumerate(facts) if isinstance(fact, events.TurnStarted)]
+        if len(begins) > _REPLAYED:
+            self.say(f"{len(begins) - _REPLAYED} earlier turns are not shown.")
+        for fact in facts[begins[-_REPLAYED] if len(begins) >= _REPLAYED else 0 :]:
+            if isinstance(fact, events.TurnStarted):
+                self.window.write(transcript.user(fact.text))
+                continue
+            if isinstance(fact, events.MessageFinished) and fact.message.text:
+                self.window.write(transcript.feed(events.TextDelta(fact.message.text)))
+                self.context_used = fact.message.usage.prompt + fact.message.usage.generated
+            self.window.write(transcript.feed(fact))
+
+    # What keys have done --------------------------------------------------------------------------------------
+
+    def enter(self, text: str) -> None:
+        line = text.strip()
+        if line.startswith("/"):
+            from vtcode.tui.commands import is_command
+
+            if is_command(line, self):
+                self._do(self._command(line))
+                return
+        if line.startswith("!") and len(line) > 1:
+            self._run_aside(line[1:].strip())
+        elif line.startswith("#") and len(line) > 1 and "\n" not in line:
+            self._jot(line.lstrip("# "))
+        else:
+            self.submit(text.strip("\n"))
+
+    async def _command(self, line: str) -> None:
+        from vtcode.tui.commands import dispatch
+
+        await dispatch(self, line)
+
+    def _do(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(job))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _guarded(self, job: Coroutine[Any, Any, None]) -> None:
+        """Have a command that fails be told, and not end the program."""
+        try:
+            await job
+        except (OSError, ValueError) as error:
+            self.fail(f"That did not work: {error}")
+
+    def _run_aside(self, line: str) -> None:
+        if self._aside is not None:
+            self.fail("A command runs already: Esc ends it.")
+            return
+        self._aside = asyncio.create_task(self._shell(line))
+        self.window.refresh()
+
+    async def _shell(self, line: str) -> None:
+        from vtcode.sandbox import Level, examine
+        from vtcode.tui.shell import run_shell
+
+        try:
+            self.window.write(self.window.transcript.user(f"! {line}"))
+            running = self.running
+            is_off = self.settings.sandbox.mode == "off"
+            level = Level.NONE if is_off else running.sandbox if running else (await _found(examine, self.environ))
+            ran = await run_shell(line, self.workspace.root, level, self.settings.sandbox, self._print)
+            self.say(f"{ran.ending} · the model is told with what you say next")
+            self._to_tell.append(ran.for_model())
+        except asyncio.CancelledError:
+            self.say("Interrupted.")
+            raise
+        finally:
+            self._aside = None
+            self.window.refresh()
+
+    def _print(self, text: str) -> None:
+        self.window.write(self.window.transcript.note(text.rstrip("\n")))
+
+    def _jot(self, text: str) -> None:
+        from vtcode.tui.jotting import NotNoted, note
+
+        try:
+            note(self.workspace, text)
+        except NotNoted as error:
+            self.fail(str(error))
+        else:
+            self.say("Noted in AGENTS.md; it holds from the next conversation on (/new).")
+
+    def interrupt(self) -> bool:
+        if self._aside is not None:
+            self._aside.cancel()
+            return True
+        return self._talk is not None and self._talk.interrupt()
+
+    def take_back(self) -> str | None:
+        return self._talk.take_back() if self._talk is not None else None
+
+    def leave(self) -> None:
+        self.window.leave()
+
+    def go_back(self) -> None:
+        self._do(self._command("/rewind"))
+
+    def search(self) -> None:
+        self._do(self._search())
+
+    async def _search(self) -> None:
+        from vtcode.tui.chooser import Chooser, Row
+
+        rows = [Row(text, text) for text in self.history.search("")]
+        chosen = await self.window.show(Chooser("What was typed before", rows, self.theme))
+        if chosen is not None:
+            self.window.editor.fill(chosen)
+
+    def is_busy(self) -> bool:
+        talk = self._talk
+        return self._aside is not None or talk is None or talk.is_working or talk.is_connecting
+
+    def queued(self) -> Sequence[str]:
+        return tuple(self._talk.queue) if self._talk is not None else tuple(self._waiting)
+
+    def facts(self) -> StatusFacts:
+        running = self.running
+        network = self.settings.sandbox.network
+        return StatusFacts(
+            model=running.model if running else "",
+            context_used=self.context_used,
+            context_size=running.context_length if running else None,
+            tokens_per_second=self._tokens_per_second,
+            sandbox=str(running.sandbox) if running else "",
+            network=network if isinstance(network, str) else f"{len(network)} hosts",
+            branch=self._branch,
+            queued=len(self.queued()),
+            is_connecting=self._talk is None or self._talk.is_connecting,
+        )
+
+    # What commands may do -------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        return self._talk.settings if self._talk is not None else self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
+        if self._talk is not None:
+            self._talk.settings = settings
+
+    @property
+    def session(self) -> "Session":
+        assert self._talk is not None, "commands come when there is a conversation"
+        return self._talk.session
+
+    @property
+    def running(self) -> "Running | None":
+        return self._talk.running if self._talk is not None else None
+
+    @property
+    def is_working(self) -> bool:
+        return self._talk is not None and self._talk.is_working
+
+    def width(self) -> int:
+        return self.window.width()
+
+    def say(self, text: str) -> None:
+        self.window.write(self.window.transcript.note(text))
+
+    def fail(self, text: str) -> None:
+        self.window.write(self.window.transcript.error(text))
+
+    def write(self, lines: Sequence[str]) -> None:
+        self.window.write(lines)
+
+    async def show(self, panel: Panel[T]) -> T | None:
+        return await self.window.show(panel)
+
+    async def page(self, title: str, text: str) -> None:
+        await self.window.page(title, text)
+
+    def fill(self, text: str) -> None:
+        self.window.editor.fill(text)
+
+    def submit(self, text: str) -> None:
+        text = "\n\n".join([*self._to_tell, text])
+        self._to_tell.clear()
+        if self._talk is None:
+            self._waiting.append(text)
+            self.window.refresh()
+        else:
+            self._talk.submit(text)
+
+    async def use_model(self, model: str, effort: str | None = None, *, embedded: bool = False) -> bool:
+        assert self._talk is not None
+        wanted = msgspec.structs.replace(self.settings, default_model=model)
+        if effort is not None:
+            wanted = msgspec.structs.replace(wanted, reasoning_effort=effort)
+        return await self._talk.use(wanted, embedded=embedded)
+
+    async def use_session(self, found: "Found | None") -> None:
+        from vtcode.sessions.store import Sessions
+
+        assert self._talk is not None
+        sessions, secret = Sessions(self.environ), self.settings.api_key or ""
+        session = (
+            sessions.new(self.workspace, secret) if found is None else sessions.resume(found, self.workspace, secret)
+        )
+        self.context_used = 0
+        self._talk.use_session(session)
+
+    async def reload(self) -> None:
+        from vtcode.sessions.store import Sessions
+
+        assert self._talk is not None
+        name = self._talk.session.id
+        self._talk.session.close()
+        sessions = Sessions(self.environ)
+        self.context_used = 0
+        self._talk.use_session(sessions.resume(sessions.named(name), self.workspace, self.settings.api_key or ""))
+
+    async def compact(self, *, by_model: bool) -> None:
+        assert self._talk is not None
+        await self._talk.compact(by_model=by_model)
+
+    def clear(self) -> None:
+        self.window.clear()
+
+    def use_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.window.use_theme(theme)
+
+    def exit(self) -> None:
+        self.leave()
+
+
+async def _found(examine: Callable[[Mapping[str, str]], Any], environ: Mapping[str, str]) -> Any:
+    return (await asyncio.to_thread(examine, environ)).level
