@@ -110,6 +110,8 @@ class ToolFinished(msgspec.Struct, frozen=True, tag="tool.finished"):
     call: ToolCall
     result: ToolResult
     seconds: float
+    diff: str = ""
+    """What the call changed in files, as a unified diff; the beginning of a long one. The model is not shown it."""
 
 
 class Reminded(msgspec.Struct, frozen=True, tag="reminded"):

@@ -32,6 +32,7 @@ from vtcode.room import Room
 from vtcode.situation import Situation
 from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Tool, ToolContext, parse_arguments
+from vtcode.tools.diff import shortened
 
 EMPTY = "Your reply was empty. Go on, or say what you found."
 STILL_EMPTY = "The model gave no answer, also when asked again. Ask in other words, or try another model."
@@ -242,6 +243,7 @@ class Agent:
         """Bring one call to its one result."""
         started = time.monotonic()
         result: ToolResult | None = None
+        diff = ""
         tool = self._tools.get(call.name)
         if (warning := tally.warning(call)) is not None:
             result = _error(call, warning)
@@ -255,14 +257,14 @@ class Agent:
             else:
                 async with contextlib.aclosing(self._run(call, tool, arguments)) as run:
                     async for event in run:
-                        if isinstance(event, ToolResult):
-                            result = event
+                        if isinstance(event, _Ended):
+                            result, diff = event.result, event.diff
                         else:
                             yield event
         assert result is not None, "a call that runs ends with its result"
-        yield events.ToolFinished(call, result, time.monotonic() - started)
+        yield events.ToolFinished(call, result, time.monotonic() - started, diff)
 
-    async def _run(self, call: ToolCall, tool: Tool, arguments: Any) -> AsyncGenerator[Event | ToolResult]:
+    async def _run(self, call: ToolCall, tool: Tool, arguments: Any) -> AsyncGenerator[Event | _Ended]:
         asked = self._permission.judge(call, tool, arguments, self._context)
         if problem := self._permission.take_problem():
             yield events.Notice(problem)
@@ -274,10 +276,10 @@ class Agent:
             if problem := self._permission.take_problem():
                 yield events.Notice(problem)
             if not decision.approved:
-                yield _denied(call, f"{rule}, and it was not approved", decision.message)
+                yield _Ended(_denied(call, f"{rule}, and it was not approved", decision.message))
                 return
         elif asked.verdict.policy is Policy.DENY:
-            yield _denied(call, rule)
+            yield _Ended(_denied(call, rule))
             return
         yield events.ToolStarted(call, rule)
         feed = _Feed()
@@ -293,7 +295,15 @@ class Agent:
             running.cancel()
             await asyncio.wait({running})
         status = Status.OK if outcome.ok else Status.ERROR
-        yield ToolResult(call.id, call.name, status, outcome.text, outcome.summary)
+        diff = shortened(outcome.diff) if outcome.diff else ""
+        yield _Ended(ToolResult(call.id, call.name, status, outcome.text, outcome.summary), diff)
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    """How a call ended."""
+
+    result: ToolResult
+    diff: str = ""
 
 
 class _Feed:

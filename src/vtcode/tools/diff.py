@@ -8,6 +8,9 @@ _CONTEXT: Final = 3
 _MOST_COMPARED: Final = 2_000
 """Lines, old and new together, up to which the shortest difference is looked for: the search is quadratic."""
 
+_MOST_KEPT: Final = 20_000
+"""Characters of a diff that are kept."""
+
 _Change = tuple[int, int, int, int]
 """Lines from and to of the old text, and from and to of the new."""
 
@@ -26,6 +29,14 @@ def count_changes(old: str, new: str) -> tuple[int, int]:
     """Return how many lines were added and removed."""
     changes = _changes(_lines(old), _lines(new))
     return sum(c[3] - c[2] for c in changes), sum(c[1] - c[0] for c in changes)
+
+
+def shortened(diff: str) -> str:
+    """Cut a long diff after a whole line, and say so."""
+    if len(diff) <= _MOST_KEPT:
+        return diff
+    kept = diff[:_MOST_KEPT].rpartition("\n")[0]
+    return f"{kept}\n… {diff.count(chr(10)) - kept.count(chr(10)):,} more lines"
 
 
 def _lines(text: str) -> list[str]:

@@ -116,14 +116,15 @@ class WriteFile(Parameters):
 
     async def run(self, args: WriteArguments, context: ToolContext) -> Outcome:
         try:
-            change, _, _ = _written(args, context)
+            change, old, new = _written(args, context)
             context.changes.commit([change])
         except WorkspaceError as error:
             return failed(error.sentence)
         shown = context.workspace.relative(change.path)
         size = plural(len(split_lines(args.content)), "line")
         verb = "created" if change.before is None else "overwrote"
-        return Outcome(True, f"Wrote {shown} ({size}).", f"{verb} {shown} ({size})")
+        diff = unified_diff(shown, old, new)
+        return Outcome(True, f"Wrote {shown} ({size}).", f"{verb} {shown} ({size})", diff)
 
 
 def reason_to_ask(path: str, context: ToolContext, *, writes: bool) -> str | None:

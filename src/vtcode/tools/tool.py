@@ -94,6 +94,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """For the model."""
     summary: str
     """For the person: one line, or the few of a checklist."""
+    diff: str = ""
+    """What it changed in files, as a unified diff; for the person."""
 
 
 class BadArguments(msgspec.Struct, frozen=True):

@@ -89,7 +89,9 @@ class Menu:
         """Draw it, the chosen item marked by more than a colour."""
         return [
             cut(
-                theme.paint("selected" if at == self._at else "dim", f"{'›' if at == self._at else ' '} {item.display}")
+                theme.paint(
+                    "selected" if at == self._at else "dim", f"{'›' if at == self._at else ' '} {item.display}"
+                )
                 + theme.paint("dim", f"  {item.meta}" if item.meta else ""),
                 width,
             )
