@@ -67,7 +67,8 @@ def _drawn(lines: Sequence[str], theme: Theme, width: int) -> Iterator[list[str]
             if line.startswith("--- "):
                 before = line[4:].removeprefix("a/")
             elif line.startswith("+++ "):
-                yield wrap(theme.paint("accent", visible(_named(before, line[4:].removeprefix("b/")), one_line=True)), width)
+                name = visible(_named(before, line[4:].removeprefix("b/")), one_line=True)
+                yield wrap(theme.paint("accent", name), width)
             elif line and not line.startswith(("index ", "diff --git ")):
                 yield wrap(theme.paint("dim", visible(line, one_line=True)), width)
     if removed or added:
@@ -81,8 +82,8 @@ def _named(before: str, after: str) -> str:
 
 
 def _digits(lines: Sequence[str]) -> int:
-    largest = max((int(number) for line in lines if (match := _HUNK.match(line)) for number in match.groups()), default=1)
-    return len(str(largest + 99))
+    starts = [int(start) for line in lines if (match := _HUNK.match(line)) for start in match.groups()]
+    return len(str(max(starts, default=1) + 99))
 
 
 def _changed(

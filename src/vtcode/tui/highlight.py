@@ -1,6 +1,7 @@
 """Code in colours, line by line as it comes."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from vtcode.tui.theme import Role, Theme
@@ -34,14 +35,20 @@ class Highlighter:
         if self._lexer is None or any(len(line) > _LONGEST for line in code):
             return list(code)
         text = "\n".join([*self._before, *code])
-        rows = [""]
+        rows: list[list[tuple[Role | None, str]]] = [[]]
         for kind, value in self._lexer.get_tokens(text):
-            first, *more = value.split("\n")
             role = _role(kind)
-            rows[-1] += self._theme.paint(role, first) if role and first else first
-            rows += [self._theme.paint(role, part) if role and part else part for part in more]
+            for at, part in enumerate(value.split("\n")):
+                if at:
+                    rows.append([])
+                rows[-1].append((role, part))
         start = len(self._before)
-        return rows[start : start + len(code)]
+        return [self._painted(row) for row in rows[start : start + len(code)]]
+
+    def _painted(self, row: Sequence[tuple[Role | None, str]]) -> str:
+        # Pieces of one role are painted as one: where a lexer cuts them hangs on what it saw before.
+        runs = ((role, "".join(text for _, text in run)) for role, run in groupby(row, lambda piece: piece[0]))
+        return "".join(self._theme.paint(role, text) if role else text for role, text in runs)
 
 
 def _lexer(language: str) -> "Lexer | None":

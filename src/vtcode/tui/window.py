@@ -101,6 +101,8 @@ class Window:
         self._hinted = 0.0
         self._escaped = 0.0
         self._ticking: asyncio.Task[None] | None = None
+        self._paging: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
         self.editor = Editor(history, self._typed)
         self._screen = Screen(output, self._compose, reflows=reflows)
         self.application: Application[None] = Application(
@@ -118,7 +120,18 @@ class Window:
         self.application.timeoutlen = 0.15
         # Keys are answered with the next frame at once.
         self.application.max_render_postpone_time = None
+        self.application.after_render += lambda _: self._first.set()
         menu.on_change = self.refresh
+
+    async def drawn(self) -> None:
+        """Wait until the first frame is on the screen."""
+        await self._first.wait()
+
+    def use_theme(self, theme: Theme) -> None:
+        """Draw everything from now on in a theme."""
+        self.theme = theme
+        self.transcript.use_theme(theme)
+        self.refresh()
 
     async def run(self) -> None:
         """Show it until the program ends."""
@@ -253,7 +266,7 @@ class Window:
             self.editor.paste(text)
 
     def enter(self) -> None:
-        if self._menu.is_open and self._menu.accept(self.editor.buffer, sends=True):
+        if self._menu.is_open and not self._menu.accept(self.editor.buffer):
             return
         before = self.editor.buffer.document.current_line_before_cursor
         if before.endswith("\\") and self.editor.buffer.document.is_cursor_at_the_end_of_line:
@@ -325,8 +338,7 @@ class Window:
         if (folded := self.transcript.folded()) is None:
             self.hint("Nothing is folded")
             return
-        _, title, text = folded
-        asyncio.get_running_loop().create_task(self.page(title, text))
+        self._paging = asyncio.create_task(self.page(folded.title, folded.text))
 
     async def page(self, title: str, text: str) -> None:
         """Show a long text in the pager, or where there is none, in the scrollback."""
@@ -355,7 +367,7 @@ class Window:
             buffer.delete_before_cursor()
 
     def _typed(self) -> None:
-        self._menu.look(self.editor.buffer.document, asked=False)
+        self._menu.look(self.editor.buffer.document)
 
     def leave(self) -> None:
         """Take the window off the terminal."""

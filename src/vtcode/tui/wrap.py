@@ -55,8 +55,9 @@ def wrap(text: str, width: int, indent: str = "", first: str | None = None) -> l
     room = max(1, width - width_of(indent))
     style = ""
     for line in text.expandtabs(4).split("\n"):
-        for row, style in _broken(line, room, style):
+        for row, follows in _broken(line, room, style):
             lines.append((first if first is not None and not lines else indent) + row)
+            style = follows
     return lines
 
 

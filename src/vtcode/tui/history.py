@@ -1,0 +1,106 @@
+"""What was typed, in all sessions: a bounded file in the format of prompt_toolkit's FileHistory."""
+
+import contextlib
+import datetime
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from prompt_toolkit.history import History as Base
+
+_MOST: Final = 2_000
+"""Texts that are kept."""
+_MOST_BYTES: Final = 1_000_000
+_LONGEST: Final = 50_000
+"""Characters of a text; a longer one is kept in memory alone."""
+
+
+class History(Base):
+    """Newest last in the file, newest first in what is loaded.
+
+    A text that begins with a blank is kept nowhere, as in bash with `HISTCONTROL=ignorespace`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__()
+
+    def load_history_strings(self) -> Iterable[str]:
+        """Read the file; one that cannot be read is empty."""
+        return reversed(self._read())
+
+    def store_string(self, string: str) -> None:
+        """Append a text in one write, so that sessions beside this one lose nothing of theirs."""
+        if len(string) > _LONGEST:
+            return
+        entry = _entry(string, datetime.datetime.now().isoformat(sep=" "))
+        # Without a place to keep it, it is known in this session alone.
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, entry.encode("utf-8", "surrogatepass"))
+                size = os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+            if size > _MOST_BYTES:
+                self._shorten()
+
+    def append_string(self, string: str) -> None:
+        """Keep a text, unless it begins with a blank or is the newest already."""
+        loaded = self._loaded_strings
+        if string.startswith(" ") or (loaded and loaded[0] == string):
+            return
+        super().append_string(string)
+
+    def search(self, query: str) -> list[str]:
+        """Find texts that hold the query, newest first, each once; case counts only where it is written."""
+        if not self._loaded:
+            self._loaded_strings = list(self.load_history_strings())
+            self._loaded = True
+        folds = query == query.lower()
+        found = (text for text in self._loaded_strings if query in (text.lower() if folds else text))
+        return list(dict.fromkeys(found))
+
+    def _read(self) -> list[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, self._path.stat().st_size - 2 * _MOST_BYTES))
+                raw = file.read(2 * _MOST_BYTES)
+        except OSError:
+            return []
+        texts: list[str] = []
+        lines: list[str] = []
+        # A last, empty line ends the last text.
+        for line in [*raw.decode("utf-8", "replace").split("\n"), ""]:
+            if line.startswith("+"):
+                lines.append(line[1:])
+            elif lines:
+                texts.append("\n".join(lines))
+                lines = []
+        return texts[-_MOST:]
+
+    def _shorten(self) -> None:
+        """Keep the newest half."""
+        kept: list[str] = []
+        size = 0
+        for text in reversed(self._read()):
+            size += len(text.encode("utf-8", "surrogatepass")) + 40
+            if size > _MOST_BYTES // 2:
+                break
+            kept.append(text)
+        entries = (_entry(text, "") for text in reversed(kept))
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".history")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write("".join(entries).encode("utf-8", "surrogatepass"))
+            Path(name).replace(self._path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _entry(text: str, when: str) -> str:
+    return "".join([f"\n# {when}\n", *(f"+{line}\n" for line in text.split("\n"))])
