@@ -67,6 +67,10 @@ class Running(msgspec.Struct, frozen=True):
     """Whether the server may be sent the fixed part of the prompt ahead."""
     list_models: Callable[[], Awaitable[list[ModelInfo]]]
     """Asks the server which models it has now. Raises a ProviderError."""
+    efforts: Callable[[str], Awaitable[tuple[str, ...]]]
+    """Asks the server how much a model can be told to think."""
+    load: Callable[[], Awaitable[bool]]
+    """Has the model loaded now, where the server can; tells whether it was. Raises a ProviderError."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -188,7 +192,19 @@ async def start(
                 lambda: workspace_files(workspace),
             )
             pinned = session.pin(setup) if session else setup.notes
-            return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
+            return Running(
+                agent=agent,
+                model=model,
+                address=provider.address,
+                sandbox=level,
+                context_length=context,
+                notes=pinned,
+                warms_up=warms_up,
+                list_models=provider.models,
+                efforts=provider.efforts,
+                load=lambda: provider.load(model),
+                within=within,
+            )
 
         yield within(session)
 

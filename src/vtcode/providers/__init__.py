@@ -195,6 +195,18 @@ class Provider(Protocol):
         """List the models. Raises a `ProviderError`."""
         ...
 
+    async def efforts(self, model: str) -> tuple[str, ...]:
+        """Tell how much a model can be told to think; nothing where it cannot, or the server does not say."""
+        ...
+
+    async def load(self, model: str) -> bool:
+        """Have a model loaded now; False where the server loads it with the first request only.
+
+        Raises:
+            ProviderError: when it cannot be loaded.
+        """
+        ...
+
     async def close(self) -> None:
         """Close the connections."""
         ...

@@ -50,6 +50,38 @@ def native_url(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}/api/v0/models"
 
 
+class _Reasoning(msgspec.Struct):
+    allowed_options: list[str]
+
+
+class _Abilities(msgspec.Struct):
+    reasoning: _Reasoning | None = None
+
+
+class _NativeCard(msgspec.Struct):
+    key: str
+    capabilities: object = None
+
+
+class _NativeList(msgspec.Struct):
+    models: list[_NativeCard]
+
+
+def api_url(base_url: str, path: str) -> str:
+    """Give an address of LM Studio's own API of 2026, on the same origin."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}/api/v1/{path}"
+
+
+def read_efforts(content: bytes, model: str) -> tuple[str, ...]:
+    """Read how much a model can be told to think; nothing for one that cannot. Raises `msgspec.MsgspecError`."""
+    for card in decode(content, _NativeList).models:
+        if card.key == model and isinstance(card.capabilities, dict):
+            reasoning = msgspec.convert(card.capabilities, _Abilities).reasoning
+            return tuple(reasoning.allowed_options) if reasoning is not None else ()
+    return ()
+
+
 def is_bare(models: list[ModelInfo]) -> bool:
     """Tell whether a list has ids and nothing that a client could plan with."""
     return bool(models) and all(model.is_loaded is None and model.context_length is None for model in models)

@@ -30,7 +30,7 @@ from vtcode.providers import (
 )
 from vtcode.providers.chat import DONE, ChatDialect
 from vtcode.providers.dialect import Dialect, Reader, ServerError
-from vtcode.providers.discovery import completed, is_bare, native_url, read_models
+from vtcode.providers.discovery import api_url, completed, is_bare, native_url, read_efforts, read_models
 from vtcode.providers.draft import MAX_REPLY
 from vtcode.providers.failures import Answer, Failures, error_of, short
 from vtcode.providers.markers import Sieve
@@ -119,6 +119,35 @@ class HttpProvider:
                 native = await self._get(native_url(self.address), NATIVE_TIMEOUT)
                 return listed if isinstance(native, Answer) else completed(listed, read_models(native))
         return listed
+
+    async def efforts(self, model: str) -> tuple[str, ...]:
+        if self.endpoint.preset.has_native_list:
+            with contextlib.suppress(TimeoutError, httpx2.RequestError, msgspec.MsgspecError):
+                answer = await self._get(api_url(self.address, "models"), NATIVE_TIMEOUT)
+                return () if isinstance(answer, Answer) else read_efforts(answer, model)
+        return ()
+
+    async def load(self, model: str) -> bool:
+        if not self.endpoint.preset.has_native_list:
+            return False
+        # As long as it takes: a large model is read from a slow disk.
+        request = self._client.build_request("POST", api_url(self.address, "models/load"), json={"model": model})
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx2.RequestError as error:
+            raise self._failures.unreachable(error) from error
+        try:
+            if response.status_code in (404, 405, 501):
+                # An older server: it loads with the first request.
+                return False
+            if response.status_code != 200:
+                raise await self._error(await _answer(response), model)
+            await _beginning(response, MAX_ERROR_BODY)
+            return True
+        except httpx2.RequestError as error:
+            raise self._failures.unreachable(error) from error
+        finally:
+            await response.aclose()
 
     async def _get(self, url: str, limit: float) -> bytes | Answer:
         """Get one small document."""

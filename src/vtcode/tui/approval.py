@@ -103,7 +103,7 @@ class ApprovalPanel(Panel[Decision]):
         preview = self._request.preview
         text = marked(preview.text)
         if preview.kind == "diff":
-            rows = render_diff(text, self._theme, width)
+            rows = render_diff(text, self._theme, width, longest=None)
         else:
             lines = text.expandtabs(4).split("\n")
             digits = len(str(len(lines))) if len(lines) > 1 else 0
@@ -111,10 +111,7 @@ class ApprovalPanel(Panel[Decision]):
                 row
                 for number, line in enumerate(lines, 1)
                 for row in wrap(
-                    line,
-                    width,
-                    " " * (digits + 2),
-                    f"{number:>{digits}}  " if digits else "  ",
+                    line, width, " " * (digits + 2), f"{number:>{digits}}  " if digits else "  ", exact=True
                 )
             ]
         self._body = (width, rows)

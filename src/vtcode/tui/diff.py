@@ -15,17 +15,18 @@ _MOST_WORDS: Final = 400
 """In two lines together, up to which they are compared word by word: the comparison is quadratic."""
 _ALIKE: Final = 0.3
 """From which share of equal words on two lines are one that was changed."""
-_LONGEST: Final = 4_000
-"""Characters of a line that are shown."""
 
 
-def render_diff(unified: str, theme: Theme, width: int) -> list[str]:
+def render_diff(unified: str, theme: Theme, width: int, *, longest: int | None = 4_000) -> list[str]:
     """Draw a unified diff, of any number of files; what is no part of one is shown as it stands.
 
     Args:
         unified: as `git diff` or `vtcode.tools.diff` writes it; it is made safe here.
         width: columns.
+        longest: characters of a line that are shown; None for all.
     """
+    if longest is not None:
+        unified = "\n".join(_shortened(line, longest) for line in unified.split("\n"))
     return [row for line in _drawn(unified.split("\n"), theme, width) for row in line]
 
 
@@ -106,7 +107,7 @@ _Pieces = list[tuple[bool, str]]
 
 def _compared(before: str, after: str) -> tuple[_Pieces, _Pieces] | tuple[()]:
     """Find the words that differ; nothing, where the lines have too little in common to be called one."""
-    old, new = _WORD.findall(before[:_LONGEST]), _WORD.findall(after[:_LONGEST])
+    old, new = _WORD.findall(before), _WORD.findall(after)
     if len(old) + len(new) > _MOST_WORDS:
         return ()
     matcher = SequenceMatcher(None, old, new, autojunk=False)
@@ -128,9 +129,12 @@ def _emphasised(pieces: _Pieces, kind: str, theme: Theme) -> str:
 
 def _row(number: int, sign: str, text: str, digits: int, role: Role, theme: Theme, width: int) -> list[str]:
     first = theme.paint("dim", f"{number:>{digits}} ") + theme.paint(role, f"{sign} ")
-    return wrap(text, width, " " * (digits + 3), first)
+    return wrap(text, width, " " * (digits + 3), first, exact=True)
+
+
+def _shortened(line: str, longest: int) -> str:
+    return f"{line[:longest]}… {len(line) - longest:,} more" if len(line) > longest else line
 
 
 def _safe(text: str) -> str:
-    cut = f"{text[:_LONGEST]}… {len(text) - _LONGEST:,} more" if len(text) > _LONGEST else text
-    return visible(cut.replace("\t", "    "), one_line=True)
+    return visible(text.replace("\t", "    "), one_line=True)
