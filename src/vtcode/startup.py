@@ -71,6 +71,8 @@ class Running(msgspec.Struct, frozen=True):
     """Asks the server how much a model can be told to think."""
     load: Callable[[], Awaitable[bool]]
     """Has the model loaded now, where the server can; tells whether it was. Raises a ProviderError."""
+    rules: Rules
+    """What calls are decided by; a change of them holds from the next call on."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -203,6 +205,7 @@ async def start(
                 list_models=provider.models,
                 efforts=provider.efforts,
                 load=lambda: provider.load(model),
+                rules=rules,
                 within=within,
             )
 

@@ -86,7 +86,9 @@ class Chooser(Panel[T]):
     def lines(self, width: int, height: int) -> list[str]:
         theme = self._theme
         count = f"{len(self._found)} of {len(self._rows)}" if self._entry.text else str(len(self._rows))
-        head = [cut(f"{theme.paint('heading', visible(self._title, one_line=True))} {theme.paint('dim', count)}", width)]
+        head = [
+            cut(f"{theme.paint('heading', visible(self._title, one_line=True))} {theme.paint('dim', count)}", width)
+        ]
         if self._note:
             head.append(theme.paint("dim", cut(visible(self._note, one_line=True), width)))
         head.append(cut(f"{theme.paint('prompt', '/')} {visible(self._entry.text, one_line=True)}", width))

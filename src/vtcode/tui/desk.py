@@ -22,6 +22,8 @@ class Desk(Protocol):
     workspace: Workspace
     environ: Mapping[str, str]
     theme: Theme
+    flags: Sequence[str]
+    """Of the command line, that a command run beside this one is to be given too."""
 
     @property
     def session(self) -> Session:
@@ -96,6 +98,14 @@ class Desk(Protocol):
 
     def clear(self) -> None:
         """Clear the screen; the conversation stays."""
+        ...
+
+    def raw(self, sequence: str) -> None:
+        """Tell the terminal something that is not to be seen."""
+        ...
+
+    def answers(self) -> Sequence[str]:
+        """Give what the model said in this window, the newest last; what is long ago is left out."""
         ...
 
     def use_theme(self, theme: Theme) -> None:

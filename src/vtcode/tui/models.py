@@ -77,7 +77,9 @@ async def _ask(desk: Desk, chooser: Chooser[Choice]) -> None:
         async with asyncio.timeout(_PATIENCE):
             listed = await _listed(desk)
     except TimeoutError:
-        chooser.set_rows(_rows(desk, [], is_down=True), f"{desk.settings.base_url} does not answer; an id can be typed")
+        chooser.set_rows(
+            _rows(desk, [], is_down=True), f"{desk.settings.base_url} does not answer; an id can be typed"
+        )
     except ProviderError as error:
         chooser.set_rows(_rows(desk, [], is_down=True), f"{error} An id can be typed all the same.")
     else:
@@ -163,5 +165,3 @@ async def _keep(desk: Desk, model: str, effort: str) -> None:
         desk.fail(f"It could not be kept in {path}: {error}. The file is as it was.")
     else:
         desk.say(f"{visible(model, one_line=True)} is kept in {path}.")
-
-
