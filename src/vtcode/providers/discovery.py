@@ -58,9 +58,15 @@ class _Abilities(msgspec.Struct):
     reasoning: _Reasoning | None = None
 
 
+class _Instance(msgspec.Struct):
+    load_progress: float | None = None
+    """Ours; LM Studio tells it in the stream of a chat only."""
+
+
 class _NativeCard(msgspec.Struct):
     key: str
     capabilities: object = None
+    loaded_instances: list[_Instance] = []
 
 
 class _NativeList(msgspec.Struct):
@@ -80,6 +86,13 @@ def read_efforts(content: bytes, model: str) -> tuple[str, ...]:
             reasoning = msgspec.convert(card.capabilities, _Abilities).reasoning
             return tuple(reasoning.allowed_options) if reasoning is not None else ()
     return ()
+
+
+def read_progress(content: bytes, model: str) -> float | None:
+    """Read which share of a model is loaded; None where that is not said. Raises `msgspec.MsgspecError`."""
+    cards = [card for card in decode(content, _NativeList).models if card.key == model]
+    shares = [instance.load_progress for card in cards for instance in card.loaded_instances]
+    return next((share for share in shares if share is not None and 0 <= share <= 1), None)
 
 
 def is_bare(models: list[ModelInfo]) -> bool:

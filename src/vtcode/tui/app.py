@@ -11,8 +11,9 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
 from vtcode import __version__, events
+from vtcode.approval import FULL_AUTO
 from vtcode.events import Event
-from vtcode.messages import Finish, Usage
+from vtcode.messages import Finish, Message, Usage
 from vtcode.settings import Settings
 from vtcode.tui.branch import branch_of
 from vtcode.tui.history import History
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from vtcode.sessions.session import Session
     from vtcode.sessions.store import Found
     from vtcode.startup import Running
-    from vtcode.tui.talk import Options, Talk
+    from vtcode.tui.talk import Talk
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class App:
         environ: Mapping[str, str],
         state: Path,
         theme: Theme,
+        flags: Sequence[str],
         source: Input,
         output: Output,
     ) -> None:
@@ -58,12 +60,14 @@ class App:
         Args:
             state: the folder for what the program keeps for itself.
             theme: to begin with.
+            flags: of the command line, for commands that are run beside this one.
             source: the keyboard.
             output: the screen.
         """
         self.workspace = workspace
         self.environ = environ
         self.theme = theme
+        self.flags = flags
         self.context_used = 0
         self.history = History(state / "history")
         self._settings = settings
@@ -96,14 +100,24 @@ class App:
             reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
         )
 
-    async def run(self, open_session: "Callable[[], Session]", options: "Options") -> int:
-        """Show it until the person ends it; return the exit status."""
+    async def run(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> int:
+        """Show it until the person ends it; return the exit status.
+
+        Args:
+            open_session: gives what keeps the conversation; called when the window is on the screen.
+            full_auto: policies of `prompt` let calls run.
+            embedded: start the embedded server without looking for another.
+        """
+        for warning in self._settings.warnings:
+            self.say(f"warning: {warning}")
+        if full_auto:
+            self.say(FULL_AUTO)
         self.say(f"vtcode {__version__} in {self.workspace.root} · /help for commands, Ctrl-D to end")
         showing = asyncio.create_task(self.window.run())
         talking: asyncio.Task[None] | None = None
         try:
             await self.window.drawn()
-            talking = asyncio.create_task(self._converse(open_session, options))
+            talking = asyncio.create_task(self._converse(open_session, full_auto=full_auto, embedded=embedded))
             await asyncio.wait({showing, talking}, return_when=asyncio.FIRST_COMPLETED)
             if talking.done():
                 talking.result()
@@ -118,16 +132,22 @@ class App:
             if not showing.cancelled():
                 showing.result()
 
-    async def _converse(self, open_session: "Callable[[], Session]", options: "Options") -> None:
+    async def _converse(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> None:
         from vtcode.tui.questions import PanelApprover
-        from vtcode.tui.talk import Talk
+        from vtcode.tui.talk import Options, Talk
 
         approver = PanelApprover(self.window.show, lambda: self.theme)
+        options = Options(full_auto=full_auto, embedded=embedded)
         self._talk = Talk(self._settings, self.workspace, open_session(), approver, self, options)
         for text in self._waiting:
             self._talk.submit(text)
         self._waiting.clear()
         await self._talk.run()
+
+    @property
+    def kept(self) -> str | None:
+        """By which id the conversation can be gone on with; None when nothing was said."""
+        return self._talk.session.id if self._talk is not None and self._talk.session.is_kept else None
 
     # What a conversation tells --------------------------------------------------------------------------------
 
@@ -135,6 +155,10 @@ class App:
         self.say(running.summary)
         if self.session.is_resumed and not self.context_used:
             self._replay()
+        self.window.refresh()
+
+    def awaits(self, what: str) -> None:
+        self._progress.say(what, time.monotonic())
         self.window.refresh()
 
     def begin(self, text: str) -> None:
@@ -406,6 +430,12 @@ class App:
 
     def clear(self) -> None:
         self.window.clear()
+
+    def raw(self, sequence: str) -> None:
+        self.window.raw(sequence)
+
+    def messages(self) -> Sequence[Message]:
+        return self._talk.conversation.messages if self._talk is not None else ()
 
     def use_theme(self, theme: Theme) -> None:
         self.theme = theme

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from vtcode.messages import Message
 from vtcode.sessions.session import Session
 from vtcode.sessions.store import Found
 from vtcode.settings import Settings
@@ -104,8 +105,8 @@ class Desk(Protocol):
         """Tell the terminal something that is not to be seen."""
         ...
 
-    def answers(self) -> Sequence[str]:
-        """Give what the model said in this window, the newest last; what is long ago is left out."""
+    def messages(self) -> Sequence[Message]:
+        """Give what the model is sent of the conversation, the oldest first."""
         ...
 
     def use_theme(self, theme: Theme) -> None:

@@ -58,7 +58,8 @@ def _parts(facts: StatusFacts) -> list[tuple[int, Role, str]]:
 
 def _context(facts: StatusFacts) -> str:
     if facts.context_size:
-        return f"{_short(facts.context_used)}/{_short(facts.context_size)} ({facts.context_used / facts.context_size:.0%})"
+        share = facts.context_used / facts.context_size
+        return f"{_short(facts.context_used)}/{_short(facts.context_size)} ({share:.0%})"
     return f"{_short(facts.context_used)} tokens" if facts.context_used else ""
 
 

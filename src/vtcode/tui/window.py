@@ -343,11 +343,14 @@ class Window:
     async def page(self, title: str, text: str) -> None:
         """Show a long text in the pager, or where there is none, in the scrollback."""
         from prompt_toolkit.application import in_terminal
+        from prompt_toolkit.application.current import set_app
 
         from vtcode.tui.pager import show_paged
 
-        async with in_terminal():
-            await asyncio.to_thread(show_paged, title, text)
+        # Said here, since this may not run in a task of the application's.
+        with set_app(self.application):
+            async with in_terminal():
+                await asyncio.to_thread(show_paged, title, text)
 
     def edit_outside(self) -> None:
         self.editor.buffer.open_in_editor()

@@ -50,7 +50,7 @@ async def context(desk: Desk, arguments: str) -> None:
                 parts["calls"] += sum(len(call.name) + len(call.arguments) for call in calls)
             case ToolResult(text=text):
                 parts["results"] += len(text)
-    fixed = running.prefix_characters if running is not None else 0
+    fixed = running.prefix_size if running is not None else 0
     parts = {"system and tools": fixed, **parts}
     total = sum(parts.values()) or 1
     used = desk.context_used

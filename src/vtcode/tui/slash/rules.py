@@ -1,11 +1,6 @@
 """/policy and /approvals: what the model may do without a question."""
 
-import msgspec
-
-from vtcode.approval import BUILT_IN, Policy, judge
-from vtcode.approvals import Approvals
-from vtcode.places import state_folder
-from vtcode.text import visible
+from vtcode.approval import BUILT_IN
 from vtcode.tui.chooser import Chooser, Row
 from vtcode.tui.desk import Desk
 from vtcode.tui.questions import ConfirmPanel
@@ -39,7 +34,7 @@ async def policy(desk: Desk, arguments: str) -> None:
     desk.settings = msgspec.structs.replace(desk.settings, policies=changed)
     if desk.running is not None:
         desk.running.rules.policies = changed
-    desk.say(f'{tool}: {wanted}, until vtcode ends. vtcode.toml keeps it: [tools.policies] {tool} = "{wanted}"')
+    desk.say(f'{tool}: {wanted}, until vtcode ends. In vtcode.toml: [tools.policies] {tool} = "{wanted}"')
 
 
 async def approvals(desk: Desk, arguments: str) -> None:
@@ -47,21 +42,19 @@ async def approvals(desk: Desk, arguments: str) -> None:
     del arguments
     kept = Approvals(state_folder(desk.environ) / "approvals.json")
     while known := kept.all():
-        rows = [
-            Row(
-                digest,
-                approval.subject.text.replace("\n", " ⏎ "),
-                f"{approval.subject.tool} in {approval.subject.workspace}",
-            )
-            for digest, approval in known.items()
-        ]
-        title = "Approved always"
-        chosen = await desk.show(Chooser(title, rows, desk.theme, note="Enter revokes one, after a question."))
+        subjects = {digest: approval.subject for digest, approval in known.items()}
+        rows = [Row(digest, _line(one.text), f"{one.tool} in {one.workspace}") for digest, one in subjects.items()]
+        note = "Enter revokes one, after a question."
+        chosen = await desk.show(Chooser("Approved always", rows, desk.theme, note=note))
         if chosen is None:
             return
-        subject = known[chosen].subject
-        question = f"Revoke this? It will be asked about again.\n\n{visible(subject.text)}\n\nin {subject.workspace}"
+        subject = subjects[chosen]
+        question = f"Revoke this? It will be asked about again.\n\n{subject.text}\n\nin {subject.workspace}"
         if await desk.show(ConfirmPanel(question, desk.theme)):
             kept.revoke({chosen})
             desk.say("Revoked; it holds from the next call on.")
     desk.say("Nothing is approved always.")
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ⏎ ")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from vtcode.commands.opening import row
+from vtcode.messages import AssistantMessage
 from vtcode.sessions import SessionError
 from vtcode.sessions.history import History
 from vtcode.sessions.lines import local_minute
@@ -186,7 +187,7 @@ async def export(desk: Desk, arguments: str) -> None:
 
 async def copy(desk: Desk, arguments: str) -> None:
     """Put the newest answer, or a block of code in it, on the clipboard of the terminal."""
-    answers = desk.answers()
+    answers = [message.text for message in desk.messages() if isinstance(message, AssistantMessage) and message.text]
     if not answers:
         desk.say("There is no answer yet.")
         return
