@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vtcode.sessions.session import Session
     from vtcode.sessions.store import Found
     from vtcode.startup import Running
+    from vtcode.tui.completion import Item
     from vtcode.tui.talk import Talk
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class App:
             Transcript(theme, max(20, output.get_size().columns), show_reasoning=settings.ui.show_reasoning),
             self._progress,
             self.history,
-            Menu(workspace),
+            Menu(workspace, self._commands),
             self,
             source,
             output,
@@ -236,6 +237,11 @@ class App:
             self._jot(line.lstrip("# "))
         else:
             self.submit(text.strip("\n"))
+
+    def _commands(self) -> "Sequence[Item]":
+        from vtcode.tui.commands import items
+
+        return items(self)
 
     async def _command(self, line: str) -> None:
         from vtcode.tui.commands import dispatch

@@ -109,12 +109,15 @@ async def dispatch(desk: Desk, line: str) -> None:
     desk.fail(f"There is no command /{name}.{hint} /help lists them.")
 
 
-def items(prompts: dict[str, str] | None = None) -> list[Item]:
-    """List them for completion; the prompts of the person's own, by name with what each says of itself, after."""
+def items(desk: Desk) -> list[Item]:
+    """List them for completion, and after them the prompts of the person's own."""
+    from vtcode.tui.prompts import prompts
+
+    own = prompts(desk)
     return [
         *(
             Item(f"/{command.name}", f"/{command.name}", command.summary, takes_arguments=bool(command.usage))
             for command in COMMANDS
         ),
-        *(Item(f"/{name}", f"/{name}", about, takes_arguments=True) for name, about in (prompts or {}).items()),
+        *(Item(f"/{name}", f"/{name}", prompt.about, takes_arguments=True) for name, prompt in own.items()),
     ]

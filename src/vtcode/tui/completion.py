@@ -1,7 +1,7 @@
 """What fits what is being typed: commands after `/`, files after `@`."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import nsmallest
 from typing import Final
 
@@ -68,23 +68,19 @@ class Names:
         return [name for _, _, name in nsmallest(most, scored)]
 
 
-def complete(before: str, files: Names, commands: Sequence[Item] | None = None) -> Completions:
+def complete(before: str, files: Names, commands: Callable[[], Sequence[Item]]) -> Completions:
     """Find what fits the word that ends the text.
 
     Args:
         before: what stands before the cursor.
         files: what a mention may name.
-        commands: all there are; those of the program by default.
+        commands: lists all there are.
     """
     if _COMMAND.fullmatch(before):
-        if commands is None:
-            # Here, since the table brings much with it that the first frame does without.
-            from vtcode.tui.commands import items
-
-            commands = items()
         word = before[1:].lower()
-        fitting = [item for item in commands if item.text[1:].startswith(word)]
-        fitting += [item for item in commands if item not in fitting and word in item.text]
+        known = commands()
+        fitting = [item for item in known if item.text[1:].startswith(word)]
+        fitting += [item for item in known if item not in fitting and word in item.text]
         return Completions(0, tuple(fitting[:MOST]))
     if (match := _MENTION.search(before)) is not None:
         query = match[1].removeprefix('"')

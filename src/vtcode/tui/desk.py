@@ -18,13 +18,19 @@ T = TypeVar("T")
 class Desk(Protocol):
     """One window of the program."""
 
-    settings: Settings
-    """As configured; `replace` it to have a change hold from the next connection on."""
     workspace: Workspace
     environ: Mapping[str, str]
     theme: Theme
     flags: Sequence[str]
     """Of the command line, that a command run beside this one is to be given too."""
+
+    @property
+    def settings(self) -> Settings:
+        """As configured; `replace` it to have a change hold from the next connection on."""
+        ...
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None: ...
 
     @property
     def session(self) -> Session:

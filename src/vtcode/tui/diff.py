@@ -91,13 +91,14 @@ def _changed(
     removed: Sequence[str], added: Sequence[str], old: int, new: int, digits: int, theme: Theme, width: int
 ) -> Iterator[list[str]]:
     """Draw lines that others took the place of; pairs that are alike with the words that differ."""
-    pairs = list(zip(removed, added, strict=False)) if len(removed) == len(added) else []
-    words = [_compared(before, after) for before, after in pairs]
+    are_pairs = len(removed) == len(added)
+    words = [_compared(before, after) if are_pairs else None for before, after in zip(removed, added, strict=False)]
+    words += [None] * (max(len(removed), len(added)) - len(words))
     for at, text in enumerate(removed):
-        marked = _emphasised(words[at][0], "removed", theme) if pairs and words[at] else None
+        marked = _emphasised(pieces[0], "removed", theme) if (pieces := words[at]) else None
         yield _row(old + at, "-", marked or theme.paint("removed", _safe(text)), digits, "removed", theme, width)
     for at, text in enumerate(added):
-        marked = _emphasised(words[at][1], "added", theme) if pairs and words[at] else None
+        marked = _emphasised(pieces[1], "added", theme) if (pieces := words[at]) else None
         yield _row(new + at, "+", marked or theme.paint("added", _safe(text)), digits, "added", theme, width)
 
 
@@ -105,14 +106,14 @@ _Pieces = list[tuple[bool, str]]
 """Text, each piece with whether it differs."""
 
 
-def _compared(before: str, after: str) -> tuple[_Pieces, _Pieces] | tuple[()]:
+def _compared(before: str, after: str) -> tuple[_Pieces, _Pieces] | None:
     """Find the words that differ; nothing, where the lines have too little in common to be called one."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     if len(old) + len(new) > _MOST_WORDS:
-        return ()
+        return None
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     if matcher.ratio() < _ALIKE:
-        return ()
+        return None
     left: _Pieces = []
     right: _Pieces = []
     for tag, first, last, start, end in matcher.get_opcodes():

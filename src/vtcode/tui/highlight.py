@@ -47,19 +47,28 @@ class Highlighter:
 
     def _painted(self, row: Sequence[tuple[Role | None, str]]) -> str:
         # Pieces of one role are painted as one: where a lexer cuts them hangs on what it saw before.
-        runs = ((role, "".join(text for _, text in run)) for role, run in groupby(row, lambda piece: piece[0]))
-        return "".join(self._theme.paint(role, text) if role else text for role, text in runs)
+        painted = ""
+        for role, run in groupby(row, _role_of):
+            text = "".join(piece for _, piece in run)
+            painted += self._theme.paint(role, text) if role else text
+        return painted
+
+
+def _role_of(piece: tuple[Role | None, str]) -> Role | None:
+    return piece[0]
 
 
 def _lexer(language: str) -> "Lexer | None":
     if not language:
         return None
     # Slow to import, and not needed before there is code.
-    from pygments.lexers import get_lexer_by_name
+    from pygments import lexers
     from pygments.util import ClassNotFound
 
+    # It has no types.
+    named: Any = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
     try:
-        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        return named(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
 

@@ -1,7 +1,7 @@
 """The conversation as lines: what is done, for the scrollback, and what is still open, for the live region."""
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -196,7 +196,10 @@ class Transcript:
         result = event.result
         first, *more = result.summary.split("\n")
         role, mark = _MARKS[result.status]
-        outcome = "denied" if result.status is Status.DENIED else first
+        about = _about(event.call)
+        # What the line says already, it is not told again.
+        shorter = first.replace(f"{about}, ", "", 1).replace(f" {about}", "", 1) if about else first
+        outcome = "denied" if result.status is Status.DENIED else shorter
         is_list = bool(more) and result.status is Status.OK
         outcome = f"{'' if is_list else f'{outcome} · '}{event.seconds:.1f} s"
         done = self._close()
@@ -308,7 +311,7 @@ def _about(call: ToolCall) -> str:
         return call.arguments
     if not isinstance(given, dict):
         return call.arguments
-    arguments: dict[str, Any] = given
+    arguments = cast("dict[str, Any]", given)
     for name in _TELLING:
         if isinstance(value := arguments.get(name), str):
             pattern = arguments.get("pattern")

@@ -120,12 +120,15 @@ class Window:
         self.application.timeoutlen = 0.15
         # Keys are answered with the next frame at once.
         self.application.max_render_postpone_time = None
-        self.application.after_render += lambda _: self._first.set()
+        self.application.after_render += self._drew
         menu.on_change = self.refresh
 
     async def drawn(self) -> None:
         """Wait until the first frame is on the screen."""
         await self._first.wait()
+
+    def _drew(self, _: object) -> None:
+        self._first.set()
 
     def use_theme(self, theme: Theme) -> None:
         """Draw everything from now on in a theme."""
@@ -164,8 +167,8 @@ class Window:
 
     def raw(self, sequence: str) -> None:
         """Tell the terminal something that is not to be seen, such as that a turn has ended."""
-        self._screen.output.write_raw(sequence)
-        self._screen.output.flush()
+        if sequence:
+            self._screen.send(sequence)
 
     def hint(self, text: str) -> None:
         """Say something for a moment."""

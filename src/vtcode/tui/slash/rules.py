@@ -1,6 +1,10 @@
 """/policy and /approvals: what the model may do without a question."""
 
-from vtcode.approval import BUILT_IN
+import msgspec
+
+from vtcode.approval import BUILT_IN, Policy, judge
+from vtcode.approvals import Approvals
+from vtcode.places import state_folder
 from vtcode.tui.chooser import Chooser, Row
 from vtcode.tui.desk import Desk
 from vtcode.tui.questions import ConfirmPanel
