@@ -83,7 +83,7 @@ def read_efforts(content: bytes, model: str) -> tuple[str, ...]:
     """Read how much a model can be told to think; nothing for one that cannot. Raises `msgspec.MsgspecError`."""
     for card in decode(content, _NativeList).models:
         if card.key == model and isinstance(card.capabilities, dict):
-            reasoning = msgspec.convert(card.capabilities, _Abilities).reasoning
+            reasoning = msgspec.convert(cast("dict[str, object]", card.capabilities), _Abilities).reasoning
             return tuple(reasoning.allowed_options) if reasoning is not None else ()
     return ()
 

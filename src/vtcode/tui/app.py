@@ -15,13 +15,14 @@ from vtcode.approval import FULL_AUTO
 from vtcode.events import Event
 from vtcode.messages import Finish, Message, Usage
 from vtcode.settings import Settings
+from vtcode.tui.background import QUERY, Background
 from vtcode.tui.branch import branch_of
 from vtcode.tui.history import History
 from vtcode.tui.menu import Menu
 from vtcode.tui.panel import Panel
 from vtcode.tui.progress import Progress
 from vtcode.tui.status import StatusFacts
-from vtcode.tui.theme import Theme
+from vtcode.tui.theme import THEMES, Theme, choose, guess_is_dark
 from vtcode.tui.transcript import Transcript
 from vtcode.tui.window import Window
 from vtcode.workspace import Workspace
@@ -74,6 +75,9 @@ class App:
         self._settings = settings
         self._state = state
         self._talk: Talk | None = None
+        self._welcomes = False
+        self._is_there = asyncio.Event()
+        """Set once there is a conversation."""
         self._waiting: list[str] = []
         """What was said before there was a conversation."""
         self._progress = Progress()
@@ -101,14 +105,18 @@ class App:
             reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
         )
 
-    async def run(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> int:
+    async def run(
+        self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool, welcomes: bool = False
+    ) -> int:
         """Show it until the person ends it; return the exit status.
 
         Args:
             open_session: gives what keeps the conversation; called when the window is on the screen.
             full_auto: policies of `prompt` let calls run.
             embedded: start the embedded server without looking for another.
+            welcomes: take the person through the first steps.
         """
+        self._welcomes = welcomes
         for warning in self._settings.warnings:
             self.say(f"warning: {warning}")
         if full_auto:
@@ -118,6 +126,7 @@ class App:
         talking: asyncio.Task[None] | None = None
         try:
             await self.window.drawn()
+            self._ask_for_background()
             talking = asyncio.create_task(self._converse(open_session, full_auto=full_auto, embedded=embedded))
             await asyncio.wait({showing, talking}, return_when=asyncio.FIRST_COMPLETED)
             if talking.done():
@@ -133,6 +142,20 @@ class App:
             if not showing.cancelled():
                 showing.result()
 
+    def _ask_for_background(self) -> None:
+        """Have colours fit the background, where the terminal tells it and the person has named no theme."""
+        parser = getattr(self.window.application.input, "vt100_parser", None)
+        if self._settings.ui.theme != "auto" or self.theme.depth not in ("256", "full") or parser is None:
+            return
+        if guess_is_dark(self.environ) is not None:
+            return
+
+        def found(reply: str) -> None:
+            self.use_theme(choose("auto", self.theme.depth, guess_is_dark({}, reply)))
+
+        Background(found).listen(parser)
+        self.window.raw(QUERY)
+
     async def _converse(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> None:
         from vtcode.tui.questions import PanelApprover
         from vtcode.tui.talk import Options, Talk
@@ -143,7 +166,12 @@ class App:
         for text in self._waiting:
             self._talk.submit(text)
         self._waiting.clear()
-        await self._talk.run()
+        self._is_there.set()
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
+        try:
+            await self._talk.run()
+        finally:
+            await asyncio.wait({warming})
 
     @property
     def kept(self) -> str | None:
@@ -154,9 +182,21 @@ class App:
 
     def connected(self, running: "Running") -> None:
         self.say(running.summary)
+        self._greet()
         if self.session.is_resumed and not self.context_used:
             self._replay()
         self.window.refresh()
+
+    def stranded(self) -> None:
+        self._greet()
+
+    def _greet(self) -> None:
+        """Welcome who runs it for the first time, once it is known what there is to go on with."""
+        if self._welcomes:
+            from vtcode.tui.welcome import welcome
+
+            self._welcomes = False
+            self._do(welcome(self))
 
     def awaits(self, what: str) -> None:
         self._progress.say(what, time.monotonic())
@@ -246,6 +286,7 @@ class App:
     async def _command(self, line: str) -> None:
         from vtcode.tui.commands import dispatch
 
+        await self._is_there.wait()
         await dispatch(self, line)
 
     def _do(self, job: Coroutine[Any, Any, None]) -> None:
@@ -449,6 +490,16 @@ class App:
 
     def exit(self) -> None:
         self.leave()
+
+
+def _warm_up() -> None:
+    """Import what draws the first answer while the model is waited for."""
+    from pygments.lexers import python
+
+    from vtcode.tui.blocks import render_block
+
+    render_block("a", THEMES[0], 10)
+    del python
 
 
 async def _found(examine: Callable[[Mapping[str, str]], Any], environ: Mapping[str, str]) -> Any:

@@ -66,9 +66,9 @@ def _lexer(language: str) -> "Lexer | None":
     from pygments.util import ClassNotFound
 
     # It has no types.
-    named: Any = lexers.get_lexer_by_name  # pyright: ignore[reportUnknownMemberType]
+    untyped: Any = lexers
     try:
-        return named(language, stripnl=False, ensurenl=False)
+        return untyped.get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
 

@@ -13,6 +13,7 @@ from vtcode.places import state_folder
 from vtcode.settings import Settings
 from vtcode.tui import theme
 from vtcode.tui.app import App
+from vtcode.tui.welcome import is_due
 
 if TYPE_CHECKING:
     from vtcode.sessions.session import Session
@@ -41,7 +42,12 @@ async def run_window(invocation: Invocation, settings: Settings) -> int:
             return session
         return Sessions(environ).new(invocation.workspace, settings.api_key or "")
 
-    status = await app.run(open_session, full_auto=options.full_auto, embedded=options.embedded)
+    status = await app.run(
+        open_session,
+        full_auto=options.full_auto,
+        embedded=options.embedded,
+        welcomes=session is None and is_due(environ),
+    )
     if (kept := app.kept) is not None:
         sys.stdout.write(f"Go on with this conversation: vtcode --resume {kept}{os.linesep}")
         sys.stdout.flush()

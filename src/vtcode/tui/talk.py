@@ -37,6 +37,10 @@ class Listener(Protocol):
         """Be told what the conversation goes on with."""
         ...
 
+    def stranded(self) -> None:
+        """Be told that there is no server to go on with."""
+        ...
+
     def awaits(self, what: str) -> None:
         """Be told what is awaited, outside a turn."""
         ...
@@ -211,6 +215,7 @@ class Talk:
                 if self.running is not None:
                     self.running = None
                     return
+            self._listener.stranded()
             await self._wait()
         finally:
             self._is_connecting = False
