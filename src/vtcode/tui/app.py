@@ -121,7 +121,7 @@ class App:
             self.say(f"warning: {warning}")
         if full_auto:
             self.say(FULL_AUTO)
-        self.say(f"vtcode {__version__} in {self.workspace.root} · /help for commands, Ctrl-D to end")
+        self.say(f"vtcode {__version__} in {self._folder()} · /help for commands, Ctrl-D to end")
         showing = asyncio.create_task(self.window.run())
         talking: asyncio.Task[None] | None = None
         try:
@@ -141,6 +141,11 @@ class App:
             await asyncio.wait({showing})
             if not showing.cancelled():
                 showing.result()
+
+    def _folder(self) -> str:
+        home = self.environ.get("HOME", "")
+        root = str(self.workspace.root)
+        return f"~{root.removeprefix(home)}" if home and root.startswith(f"{home}/") else root
 
     def _ask_for_background(self) -> None:
         """Have colours fit the background, where the terminal tells it and the person has named no theme."""
@@ -494,12 +499,9 @@ class App:
 
 def _warm_up() -> None:
     """Import what draws the first answer while the model is waited for."""
-    from pygments.lexers import python
-
     from vtcode.tui.blocks import render_block
 
-    render_block("a", THEMES[0], 10)
-    del python
+    render_block("```python\npass\n```", THEMES[0], 10)
 
 
 async def _found(examine: Callable[[Mapping[str, str]], Any], environ: Mapping[str, str]) -> Any:
