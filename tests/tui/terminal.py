@@ -71,6 +71,11 @@ class Terminal:
         return "\n".join(self.lines)
 
     @property
+    def status(self) -> str:
+        """The last line that holds something."""
+        return next(line for line in reversed(self.lines) if line)
+
+    @property
     def everything(self) -> str:
         """The scrollback and the screen."""
         above = [_row(row, self._screen.columns) for row in self._screen.history.top]

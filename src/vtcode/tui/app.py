@@ -71,6 +71,8 @@ class App:
         self.theme = theme
         self.flags = flags
         self.context_used = 0
+        self.kept: str | None = None
+        """By which id the conversation can be gone on with, once it has ended; None when nothing was said."""
         self.history = History(state / "history")
         self._settings = settings
         self._state = state
@@ -133,6 +135,8 @@ class App:
                 talking.result()
             return 0
         finally:
+            if self._talk is not None and self._talk.session.is_kept:
+                self.kept = self._talk.session.id
             for task in (talking, self._aside, *self._jobs):
                 if task is not None:
                     task.cancel()
@@ -177,11 +181,6 @@ class App:
             await self._talk.run()
         finally:
             await asyncio.wait({warming})
-
-    @property
-    def kept(self) -> str | None:
-        """By which id the conversation can be gone on with; None when nothing was said."""
-        return self._talk.session.id if self._talk is not None and self._talk.session.is_kept else None
 
     # What a conversation tells --------------------------------------------------------------------------------
 

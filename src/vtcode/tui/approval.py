@@ -1,5 +1,6 @@
 """The question whether a call may run, with all that is to be known about it."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -57,12 +58,12 @@ class ApprovalPanel(Panel[Decision]):
         name = visible(request.call.name, one_line=True)
         head = [cut(f"{theme.paint('warn', '?')} {theme.paint('heading', f'{name} asks to run')}", width)]
         facts = wrap(self._facts(), width)
-        foot = self._answers(width)
+        below = 2 if self._entry is not None else len(self._choices)
         body = self._text(width)
-        room = height - len(head) - len(facts) - len(foot)
+        room = height - len(head) - len(facts) - below
         if room < 3:
             # On a very low screen the text comes first: what is decided about must be seen.
-            facts, room = [], height - len(head) - len(foot)
+            facts, room = [], height - len(head) - below
         room = max(1, room)
         if len(body) <= room:
             shown, self._top, self._most, self._page = body, 0, 0, room
@@ -77,7 +78,7 @@ class ApprovalPanel(Panel[Decision]):
             where = f"lines {self._top + 1}-{last} of {len(body)} · Space, Up and Down scroll"
             shown = [*shown, theme.paint("warn" if not self._seen_all else "dim", cut(where, width))]
         facts = [theme.paint("dim", line) for line in facts]
-        return [*head, *shown, *facts, *foot][:height]
+        return [*head, *shown, *facts, *self._answers(width)][:height]
 
     def cursor(self, width: int, height: int) -> tuple[int, int] | None:
         if self._entry is None:
@@ -89,12 +90,16 @@ class ApprovalPanel(Panel[Decision]):
     def _facts(self) -> str:
         request = self._request
         size = len(request.preview.text)
-        facts = [request.verdict.rule, f"in {request.folder}"]
+        facts = [request.verdict.rule, f"in {self._folder()}"]
         if request.sandbox:
             facts.append(f"sandbox: {request.sandbox}")
         if size > _LONG:
             facts.append(f"{size:,} characters")
         return visible(" · ".join(facts), one_line=True)
+
+    def _folder(self) -> str:
+        home, folder = os.environ.get("HOME", ""), str(self._request.folder)
+        return f"~{folder.removeprefix(home)}" if home and folder.startswith(f"{home}/") else folder
 
     def _text(self, width: int) -> list[str]:
         """Lay out what is decided about, whole: what is cut away could be the harmful part."""

@@ -246,6 +246,9 @@ class Transcript:
 
     def _finish_turn(self, event: events.TurnFinished) -> list[str]:
         done = self._close()
+        if self._call is not None:
+            done += ["", self._told(self._call, self.theme.paint("warn", "⊘"), "interrupted")]
+            done += self._printed(self._call, self._output.text)
         self._call, self._output, self._is_after_call = None, _Tail(), False
         parts = [f"{event.seconds:.1f} s"]
         if event.calls:

@@ -34,6 +34,8 @@ _AGAIN: Final = 1.5
 _MOST_TYPED: Final = 12
 """Rows of the editor."""
 _MOST_QUEUED: Final = 3
+_LOW: Final = 12
+"""Rows up to which a screen has none to spare."""
 _TICK: Final = 0.125
 """Seconds between two looks of what says that something goes on."""
 
@@ -182,9 +184,13 @@ class Window:
             self.transcript.resize(width)
         status = [self._status(width)]
         if (panel := self._panel) is not None:
-            room = max(1, height - 1)
+            # A line of air above it, where there is room.
+            air = [""] if height > _LOW else []
+            room = max(1, height - 1 - len(air))
             lines = panel.lines(width, room)[:room]
-            return Frame([*lines, *status][:height], panel.cursor(width, room))
+            cursor = panel.cursor(width, room)
+            moved = (cursor[0] + len(air), cursor[1]) if cursor is not None else None
+            return Frame([*air, *lines, *status][:height], moved)
         typed = self.editor.draw(
             width,
             min(_MOST_TYPED, max(1, height - 2)),
