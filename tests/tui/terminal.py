@@ -4,13 +4,14 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pexpect
 import pyte
 
 from tests.agent.support import Bench
-from tests.support.processes import BIN
+from tests.support.processes import BIN, clean_environment
 
 KEYS = {
     "enter": "\r",
@@ -146,8 +147,20 @@ def _row(row: Any, columns: int) -> str:
     return "".join(row[at].data for at in range(columns)).rstrip()
 
 
+class Place:
+    """A workspace without a scripted server beside it."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.workspace = home / "work"
+        self.workspace.mkdir()
+        self.environment = clean_environment(home, environment)
+
+
 @contextlib.contextmanager
-def window(b: Bench, *arguments: str, columns: int = 80, rows: int = 24, **environment: str) -> Iterator[Terminal]:
+def window(
+    b: Bench | Place, *arguments: str, columns: int = 80, rows: int = 24, **environment: str
+) -> Iterator[Terminal]:
     """Run `vtcode` in a terminal. It is no first run, unless `FIRST` is set."""
     state = b.home / ".local" / "state" / "vtcode"
     state.mkdir(parents=True, exist_ok=True)

@@ -77,6 +77,8 @@ class App:
         self._settings = settings
         self._state = state
         self._talk: Talk | None = None
+        self._summary = ""
+        """What the person was told last of server and model."""
         self._welcomes = False
         self._is_there = asyncio.Event()
         """Set once there is a conversation."""
@@ -185,7 +187,9 @@ class App:
     # What a conversation tells --------------------------------------------------------------------------------
 
     def connected(self, running: "Running") -> None:
-        self.say(running.summary)
+        if running.summary != self._summary:
+            self._summary = running.summary
+            self.say(running.summary)
         self._greet()
         if self.session.is_resumed and not self.context_used:
             self._replay()

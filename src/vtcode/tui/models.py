@@ -81,7 +81,9 @@ async def _ask(desk: Desk, chooser: Chooser[Choice]) -> None:
             _rows(desk, [], is_down=True), f"{desk.settings.base_url} does not answer; an id can be typed"
         )
     except ProviderError as error:
-        chooser.set_rows(_rows(desk, [], is_down=True), f"{error} An id can be typed all the same.")
+        chooser.set_rows(
+            _rows(desk, [], is_down=True), f"The server is down, and an id can be typed all the same. {error}"
+        )
     else:
         chat = [model for model in listed if model.is_chat]
         chooser.set_rows(_rows(desk, chat), "")
@@ -164,4 +166,4 @@ async def _keep(desk: Desk, model: str, effort: str) -> None:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TomlError) as error:
         desk.fail(f"It could not be kept in {path}: {error}. The file is as it was.")
     else:
-        desk.say(f"{visible(model, one_line=True)} is kept in {path}.")
+        desk.say(f"{visible(model, one_line=True)} is kept in {'vtcode.toml' if path == its else path}.")

@@ -170,6 +170,7 @@ async def export(desk: Desk, arguments: str) -> None:
         desk.say("Nothing was said yet.")
         return
     path = desk.workspace.root / Path(arguments or f"vtcode-{desk.session.id}.md").expanduser()
+    shown = path.relative_to(desk.workspace.root) if path.is_relative_to(desk.workspace.root) else path
     read, history = Sessions(desk.environ).named(desk.session.id).read()
     try:
         # Never over a file that is there.
@@ -178,11 +179,11 @@ async def export(desk: Desk, arguments: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        desk.fail(f"{path} is there already. Name another file: /export FILE")
+        desk.fail(f"{shown} is there already. Name another file: /export FILE")
     except OSError as error:
-        desk.fail(f"{path} could not be written: {error.strerror}.")
+        desk.fail(f"{shown} could not be written: {error.strerror}.")
     else:
-        desk.say(f"Written to {path}.")
+        desk.say(f"Written to {shown}.")
 
 
 async def copy(desk: Desk, arguments: str) -> None:
