@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ class Terminal:
     @property
     def status(self) -> str:
         """The last line that holds something."""
-        return next(line for line in reversed(self.lines) if line)
+        return next((line for line in reversed(self.lines) if line), "")
 
     @property
     def everything(self) -> str:
@@ -118,6 +119,12 @@ class Terminal:
         self.process.wait()
         return -(self.process.signalstatus or 0) or int(self.process.exitstatus or 0)
 
+    def columns_of(self, letter: str) -> set[int]:
+        """Give the columns of the screen in which a letter stands."""
+        buffer = self._screen.buffer
+        places = ((row, at) for row in range(self._screen.lines) for at in range(self._screen.columns))
+        return {at for row, at in places if buffer[row][at].data == letter}
+
     # Typing ------------------------------------------------------------------------------------------------
 
     def type(self, text: str) -> None:
@@ -159,24 +166,36 @@ class Place:
 
 @contextlib.contextmanager
 def window(
-    b: Bench | Place, *arguments: str, columns: int = 80, rows: int = 24, **environment: str
+    b: Bench | Place, *arguments: str, columns: int = 80, rows: int = 24, in_shell: bool = False, **environment: str
 ) -> Iterator[Terminal]:
-    """Run `vtcode` in a terminal. It is no first run, unless `FIRST` is set."""
+    """Run `vtcode` in a terminal. It is no first run, unless `FIRST` is set.
+
+    Args:
+        b: where, with which server.
+        arguments: of the command line.
+        columns: of the terminal.
+        rows: of the terminal.
+        in_shell: type its name at the prompt of a shell that has job control.
+        environment: beyond that of the place.
+    """
     state = b.home / ".local" / "state" / "vtcode"
     state.mkdir(parents=True, exist_ok=True)
     if not environment.pop("FIRST", ""):
         (state / "welcomed").touch()
     process: pexpect.spawn[bytes] = pexpect.spawn(
-        str(BIN / "vtcode"),
-        list(arguments),
+        "bash" if in_shell else str(BIN / "vtcode"),
+        ["--norc", "--noprofile", "-i"] if in_shell else list(arguments),
         env={**b.environment, "TERM": "xterm-256color", "NO_COLOR": "1", "COLORFGBG": "15;0", **environment},
         cwd=str(b.workspace),
         timeout=20,
         dimensions=(rows, columns),
     )
     process.delaybeforesend = None
+    terminal = Terminal(process, columns, rows)
     try:
-        yield Terminal(process, columns, rows)
+        if in_shell:
+            terminal.say(shlex.join([str(BIN / "vtcode"), *arguments]))
+        yield terminal
     finally:
         process.close(force=True)
 

@@ -126,12 +126,15 @@ def test_the_spinner_says_what_is_awaited(home: Path) -> None:
         t.ready()
         # What was measured stays in the status line.
         assert "tok/s" in t.status
-    with bench(other(home), call("run_terminal_cmd", command="echo begun; sleep 2"), says("Done.")) as b:
-        with window(b, "--full-auto") as t:
-            t.ready()
-            t.say("go")
-            t.wait("· run_terminal_cmd echo begun; sleep 2\n  │ begun\n")
-            assert "running run_terminal_cmd" in t.text
+
+
+def test_a_command_that_runs_shows_what_it_prints(home: Path) -> None:
+    slow = call("run_terminal_cmd", command="echo begun; sleep 2")
+    with bench(home, slow, says("Done.")) as b, window(b, "--full-auto") as t:
+        t.ready()
+        t.say("go")
+        t.wait("· run_terminal_cmd echo begun; sleep 2\n  │ begun\n")
+        assert "running run_terminal_cmd" in t.text
 
 
 def test_an_error_of_the_server_is_told_and_the_conversation_goes_on(home: Path) -> None:
@@ -144,9 +147,3 @@ def test_an_error_of_the_server_is_told_and_the_conversation_goes_on(home: Path)
         t.ready()
         t.say("/help status")
         t.wait("/status: what this conversation works with")
-
-
-def other(home: Path) -> Path:
-    folder = home / "other"
-    folder.mkdir()
-    return folder

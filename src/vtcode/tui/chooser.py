@@ -186,10 +186,10 @@ class Chooser(Panel[T]):
         ranked: list[tuple[int, int, Row[T]]] = []
         for at, row in enumerate(self._rows):
             text = row.text.lower()
-            if row.always:
-                ranked.append((9, at, row))
-            elif (place := text.find(query)) >= 0:
+            if (place := text.find(query)) >= 0:
                 ranked.append((0 if place == 0 else 1, at, row))
+            elif row.always:
+                ranked.append((9, at, row))
             elif letters.search(text):
                 ranked.append((2, at, row))
             elif query in row.detail.lower():

@@ -65,7 +65,11 @@ async def _choose(desk: Desk) -> Choice | None:
     )
     asking = asyncio.create_task(_ask(desk, chooser))
     try:
-        return await desk.show(chooser)
+        chosen = await desk.show(chooser)
+        if chosen is not None and chosen.kind == "custom" and chooser.typed.lower() not in CUSTOM.lower():
+            # What was typed to find a model, and found none, is the id that is meant.
+            return Choice("custom", chooser.typed)
+        return chosen
     finally:
         asking.cancel()
         await asyncio.wait({asking})
@@ -104,10 +108,11 @@ def _rows(desk: Desk, listed: list[ModelInfo], *, is_down: bool = False) -> list
     order = {entry.name: at for at, entry in enumerate(catalogue_of(provider))}
     entries = sorted(merged(provider, listed), key=lambda entry: order.get(entry.name, len(order)))
     rows = [_row(entry, current, is_known=bool(listed)) for entry in entries]
+    rows.append(Row(Choice("custom"), CUSTOM, "any other id that the server has", "Else", always=True))
     if is_down and is_installed():
         about = f"start the server that comes with vtcode, with {DEFAULT_MODEL}"
         rows.append(Row(Choice("embedded", DEFAULT_MODEL), "Embedded server", about, "Else", always=True))
-    return [*rows, Row(Choice("custom"), CUSTOM, "any other id that the server has", "Else", always=True)]
+    return rows
 
 
 def _row(entry: Entry, current: str, *, is_known: bool) -> Row[Choice]:

@@ -63,6 +63,9 @@ class Screen(Renderer):
         self._last = 0.0
         super().__init__(DummyStyle(), output)
 
+    def request_absolute_cursor_position(self) -> None:
+        """Ask nothing: where on the screen the region stands does not matter here."""
+
     def commit(self, lines: Sequence[str]) -> None:
         """Have lines stand above the live region for good, from the next frame on."""
         self._done += lines
@@ -151,6 +154,7 @@ class Screen(Renderer):
             return
         written = self._to_top(self._columns) + "\x1b[J" if self._is_drawn else ""
         self.send(f"{written}{_SHOW}")
+        self._stop_pastes()
         self._forget()
 
     def clear(self) -> None:
@@ -161,10 +165,13 @@ class Screen(Renderer):
     def reset(self, _scroll: bool = False, leave_alternate_screen: bool = True) -> None:
         """Leave the terminal as it was found, and draw everything at the next frame."""
         super().reset(_scroll=False, leave_alternate_screen=leave_alternate_screen)
+        self._stop_pastes()
+        self._forget()
+
+    def _stop_pastes(self) -> None:
         if self._pastes:
             self._pastes = False
             self.send("\x1b[?2004l")
-        self._forget()
 
     def _forget(self) -> None:
         self._lines, self._at, self._is_drawn = [], (0, 0), False
