@@ -1,6 +1,7 @@
 """`vtcode` alone, at a terminal: puts the window and the conversation together."""
 
 import asyncio
+import importlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -168,6 +169,8 @@ class App:
         self.window.raw(QUERY)
 
     async def _converse(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> None:
+        # In a thread, so that keys are answered meanwhile.
+        await asyncio.to_thread(_import_conversation)
         from vtcode.tui.questions import PanelApprover
         from vtcode.tui.talk import Options, Talk
 
@@ -498,6 +501,11 @@ class App:
 
     def exit(self) -> None:
         self.leave()
+
+
+def _import_conversation() -> None:
+    for name in ("vtcode.tui.questions", "vtcode.tui.talk", "vtcode.sessions.store"):
+        importlib.import_module(name)
 
 
 def _warm_up() -> None:
