@@ -117,6 +117,7 @@ def _spans(nodes: Sequence["SyntaxTreeNode"], theme: Theme, roles: tuple[Role, .
 
 def _table(node: "SyntaxTreeNode", theme: Theme, width: int) -> list[str]:
     rows: list[list[str]] = []
+    aligned = [str(cell.attrs.get("style", "")).rpartition(":")[2] for cell in node.children[0].children[0].children]
     for part in node.children:
         for row in part.children:
             roles: tuple[Role, ...] = ("strong",) if part.type == "thead" else ()
@@ -129,8 +130,8 @@ def _table(node: "SyntaxTreeNode", theme: Theme, width: int) -> list[str]:
     widths = _shared([max(width_of(row[at]) for row in rows) for at in range(len(head))], room)
     rule = theme.paint("dim", "─┼─".join("─" * columns for columns in widths))
     bar = theme.paint("dim", " │ ")
-    lines = _row(head, widths, bar)
-    return [*lines, rule, *(line for row in body for line in _row(row, widths, bar))]
+    lines = [_row(row, widths, aligned, bar) for row in (head, *body)]
+    return [*lines[0], rule, *(line for row in lines[1:] for line in row)]
 
 
 def _shared(wanted: list[int], room: int) -> list[int]:
@@ -149,16 +150,22 @@ def _shared(wanted: list[int], room: int) -> list[int]:
     return widths
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], bar: str) -> list[str]:
+def _row(cells: Sequence[str], widths: Sequence[int], aligned: Sequence[str], bar: str) -> list[str]:
     wrapped = [wrap(cell, columns) for cell, columns in zip(cells, widths, strict=False)]
     height = max((len(lines) for lines in wrapped), default=0)
     return [
         bar.join(
-            fit(lines[at] if at < len(lines) else "", columns)
-            for lines, columns in zip(wrapped, widths, strict=False)
+            _placed(lines[at] if at < len(lines) else "", columns, align)
+            for lines, columns, align in zip(wrapped, widths, aligned, strict=False)
         ).rstrip()
         for at in range(height)
     ]
+
+
+def _placed(text: str, columns: int, align: str) -> str:
+    left = max(0, columns - width_of(text))
+    before = {"right": left, "center": left // 2}.get(align, 0)
+    return " " * before + fit(text, columns - before)
 
 
 def _records(head: Sequence[str], body: Sequence[Sequence[str]], theme: Theme, width: int) -> list[str]:
