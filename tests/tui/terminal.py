@@ -4,7 +4,7 @@ import contextlib
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,12 @@ class Place:
 
 @contextlib.contextmanager
 def window(
-    b: Bench | Place, *arguments: str, columns: int = 80, rows: int = 24, in_shell: bool = False, **environment: str
+    b: Bench | Place,
+    *arguments: str,
+    columns: int = 80,
+    rows: int = 24,
+    in_shell: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Terminal]:
     """Run `vtcode` in a terminal. It is no first run, unless `FIRST` is set.
 
@@ -176,8 +181,9 @@ def window(
         columns: of the terminal.
         rows: of the terminal.
         in_shell: type its name at the prompt of a shell that has job control.
-        environment: beyond that of the place.
+        env: environment beyond that of the place.
     """
+    environment = dict(env or {})
     state = b.home / ".local" / "state" / "vtcode"
     state.mkdir(parents=True, exist_ok=True)
     if not environment.pop("FIRST", ""):

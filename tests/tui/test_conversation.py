@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.agent.support import bench, call, says
+from tests.agent.support import Reply, bench, call, says
 from tests.tui.terminal import stable, window
 
 MARKDOWN = """# Head
@@ -74,7 +74,7 @@ def test_calls_are_a_line_each_with_outcome_and_time_and_edits_show_their_diff(h
 
 def test_long_output_is_folded_with_its_size_and_a_key_opens_all_of_it(home: Path) -> None:
     replies = (call("run_terminal_cmd", command="seq 1000 1400; exit 3"), says("Done."))
-    with bench(home, *replies) as b, window(b, "--full-auto", PAGER="cat > paged; echo paged") as t:
+    with bench(home, *replies) as b, window(b, "--full-auto", env={"PAGER": "cat > paged; echo paged"}) as t:
         t.ready()
         t.say("go")
         t.wait("Done.")
@@ -91,7 +91,7 @@ def test_long_output_is_folded_with_its_size_and_a_key_opens_all_of_it(home: Pat
 
 
 def test_what_the_model_thinks_is_folded_and_shown_where_the_configuration_says_so(home: Path) -> None:
-    thinking = {"reasoning": "First this.\nThen that.", "text": "Answer."}
+    thinking: Reply = {"reasoning": "First this.\nThen that.", "text": "Answer."}
     with bench(home, thinking) as b:
         with window(b) as t:
             t.ready()
@@ -138,7 +138,7 @@ def test_a_command_that_runs_shows_what_it_prints(home: Path) -> None:
 
 
 def test_an_error_of_the_server_is_told_and_the_conversation_goes_on(home: Path) -> None:
-    broken = {"error": {"status": 400, "message": "no such thing"}}
+    broken: Reply = {"error": {"status": 400, "message": "no such thing"}}
     with bench(home, broken) as b, window(b) as t:
         t.ready()
         t.say("go")

@@ -132,7 +132,7 @@ def test_the_text_is_edited_in_an_editor_of_ones_own(home: Path) -> None:
     editor = home / "editor"
     editor.write_text('#!/bin/sh\nprintf " and more" >> "$1"\n')
     editor.chmod(0o755)
-    with bench(home, says("x")) as b, window(b, EDITOR=str(editor)) as t:
+    with bench(home, says("x")) as b, window(b, env={"EDITOR": str(editor)}) as t:
         t.ready()
         t.type("some words")
         t.press("ctrl-g")

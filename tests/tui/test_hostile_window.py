@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.agent.support import bench, call, says
+from tests.agent.support import Reply, bench, call, says
 from tests.tui.terminal import Terminal, window
 
 HOSTILE = "a\x1b]0;owned\x07b\x1b[2Jc\x1b[31md\x9b5me\u202ef\u2066g\x08\x08h\ri\x1bPq#0\x1b\\j\x1b[6n\x05k"
@@ -19,7 +19,7 @@ def controls(t: Terminal) -> bytes:
 
 
 def test_no_text_of_model_tool_file_or_server_steers_the_terminal(home: Path) -> None:
-    replies = (
+    replies: tuple[Reply, ...] = (
         says(
             f"# {HOSTILE}\n\n```\n{HOSTILE}\n```\n\n| {HOSTILE} |\n|---|\n| {HOSTILE} |\n\n"
             f"[{HOSTILE}](http://x/{HOSTILE})"
@@ -32,7 +32,7 @@ def test_no_text_of_model_tool_file_or_server_steers_the_terminal(home: Path) ->
         call("update_plan", plan=[{"step": HOSTILE, "status": "pending"}]),
         {"error": {"status": 400, "message": HOSTILE}},
     )
-    with bench(home, *replies) as b, window(b, "--full-auto", rows=40, COLORFGBG="") as t:
+    with bench(home, *replies) as b, window(b, "--full-auto", rows=40, env={"COLORFGBG": ""}) as t:
         (b.workspace / "x\x1b[2J.txt").write_text(HOSTILE)
         (b.workspace / ".git").mkdir()
         (b.workspace / ".git/HEAD").write_text(f"ref: refs/heads/{HOSTILE}")

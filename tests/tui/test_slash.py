@@ -191,7 +191,7 @@ def test_prompts_of_ones_own_are_commands(home: Path) -> None:
 
 
 def test_a_theme_is_previewed_and_kept(home: Path) -> None:
-    with bench(home, says("x")) as b, window(b, NO_COLOR="", COLORTERM="truecolor") as t:
+    with bench(home, says("x")) as b, window(b, env={"NO_COLOR": "", "COLORTERM": "truecolor"}) as t:
         t.ready()
         t.say("/theme")
         t.wait("Each is shown as you come to it.")

@@ -15,7 +15,7 @@ from tests.tui.terminal import window
 
 def test_the_first_run_takes_one_through_three_steps_and_never_again(home: Path) -> None:
     with bench(home, says("x")) as b:
-        with window(b, FIRST="1", rows=30) as t:
+        with window(b, rows=30, env={"FIRST": "1"}) as t:
             t.wait("1/3  A server answers")
             t.press("enter")
             t.wait("2/3  A model")
@@ -24,14 +24,14 @@ def test_the_first_run_takes_one_through_three_steps_and_never_again(home: Path)
             t.wait("3/3  A first question to try")
             t.press("enter")
             t.wait("› What is this project, and how is it laid out?")
-        with window(b, FIRST="1") as t:
+        with window(b, env={"FIRST": "1"}) as t:
             t.ready()
             t.pump(0.3)
             assert "1/3" not in t.everything
 
 
 def test_the_first_run_is_skipped_by_escape(home: Path) -> None:
-    with bench(home, says("Hello.")) as b, window(b, FIRST="1") as t:
+    with bench(home, says("Hello.")) as b, window(b, env={"FIRST": "1"}) as t:
         t.wait("1/3")
         t.press("escape")
         t.gone("1/3")
@@ -42,7 +42,7 @@ def test_the_first_run_is_skipped_by_escape(home: Path) -> None:
 def test_a_terminal_that_gets_narrower_and_wider_shows_the_region_once(home: Path) -> None:
     # The emulator cuts lines as xterm does, and does not wrap them anew.
     text = "\n\n".join(f"Paragraph {number}." for number in range(40))
-    with bench(home, says(text) | {"delay": 0.01}) as b, window(b, columns=100, XTERM_VERSION="x") as t:
+    with bench(home, says(text) | {"delay": 0.01}) as b, window(b, columns=100, env={"XTERM_VERSION": "x"}) as t:
         t.ready()
         t.say("go")
         for columns in [60, 120, 40, 80, 61, 100] * 3:
@@ -187,7 +187,7 @@ def test_colours_are_left_out_with_no_color_and_where_the_configuration_says_so(
             ((), {"NO_COLOR": "1", "COLORTERM": "truecolor"}, False),
             (("-c", "ui.color=never"), {"NO_COLOR": "", "COLORTERM": "truecolor"}, False),
         ):
-            with window(b, *flags, **environment) as t:
+            with window(b, *flags, env=environment) as t:
                 t.ready()
                 t.say("go")
                 t.wait("Some code here.")
@@ -199,7 +199,7 @@ def test_the_theme_follows_the_background_that_the_terminal_tells(home: Path) ->
         home_of = home / reply[4:8]
         home_of.mkdir()
         environment = {"NO_COLOR": "", "COLORTERM": "truecolor", "COLORFGBG": ""}
-        with bench(home_of, says("Some `code` here.")) as b, window(b, **environment) as t:
+        with bench(home_of, says("Some `code` here.")) as b, window(b, env=environment) as t:
             t.until(lambda t=t: b"\x1b]11;?" in t.raw, "the question for the background")
             t.type(f"\x1b]11;{reply}\x1b\\")
             t.ready()
@@ -212,7 +212,7 @@ def test_the_theme_follows_the_background_that_the_terminal_tells(home: Path) ->
 def test_plain_lines_are_for_dumb_terminals_and_where_they_are_asked_for(home: Path) -> None:
     with bench(home, says("Hello.")) as b:
         for flags, environment in ((("--plain",), {}), ((), {"TERM": "dumb"})):
-            with window(b, *flags, **environment) as t:
+            with window(b, *flags, env=environment) as t:
                 t.wait("Ctrl-D ends")
                 assert b"\x1b[?2026h" not in t.raw
                 t.say("hi")
@@ -234,7 +234,7 @@ def test_a_long_turn_that_ends_rings_the_bell(home: Path) -> None:
 
 
 def test_an_unwritable_home_is_no_reason_not_to_talk(home: Path) -> None:
-    with bench(home, says("Hello.")) as b, window(b, XDG_STATE_HOME="/proc/nowhere") as t:
+    with bench(home, says("Hello.")) as b, window(b, env={"XDG_STATE_HOME": "/proc/nowhere"}) as t:
         t.ready()
         t.say("hi")
         t.wait("Hello.")
