@@ -181,10 +181,10 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=LEAST_KEYS)
     options = parser.parse_args()
     stages = [stage for stage in (0, 100, options.turns) if stage <= options.turns]
-    stream = {"text": (ANSWER + "\n") * 60, "delay": PACE}
+    stream: dict[str, object] = {"text": (ANSWER + "\n") * 60, "delay": PACE}
     replies: list[dict[str, object]] = []
     for stage in stages:
-        replies += [{"text": ANSWER}] * (stage + stages.index(stage) - len(replies))
+        replies += [dict[str, object](text=ANSWER)] * (stage + stages.index(stage) - len(replies))
         replies.append(stream)
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)

@@ -10,6 +10,7 @@ import msgspec
 from lmserver import memory
 from lmserver.admission import Admission
 from lmserver.engines import Engine
+from lmserver.engines.child import on_spawn
 from lmserver.errors import ApiError
 from lmserver.logfile import note
 from lmserver.memory import Footprint
@@ -48,6 +49,24 @@ class Resident:
         """None while it loads."""
         self.begun = self.last_used = time.monotonic()
         self.task: asyncio.Task[Engine] | None = None
+        self._child = 0
+        """Process id of the engine's child, from its start on."""
+
+    def watch(self, child: int) -> None:
+        """Be told which process the model is loaded in."""
+        self._child = child
+
+    @property
+    def load_progress(self) -> float | None:
+        """Which share of the weights is in memory while it loads, from 0 to 1; None where the system does not say.
+
+        llama.cpp maps the file, so that what of it was read counts as the child's memory.
+        """
+        weights = self.wanted.footprint.weights
+        if self.engine is not None or not weights:
+            return None
+        held = memory.resident(self._child) if self._child else 0
+        return None if held is None else min(held / weights, 0.99)
 
     @property
     def is_alive(self) -> bool:
@@ -233,6 +252,7 @@ class Pool:
             # One load at a time: two at once would both measure the same free memory.
             async with self._one_load:
                 await self._make_room(resident.wanted)
+                on_spawn.set(resident.watch)
                 engine = resident.engine = await resident.wanted.load(self._free())
         except BaseException:
             self._forget(resident)

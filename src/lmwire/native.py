@@ -74,6 +74,8 @@ class LoadedInstance(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since its last request ended; 0 while it is in use."""
     size_bytes: int
     """The memory that it takes, estimated."""
+    load_progress: float | None = None
+    """Which share of it is in memory, from 0 to 1, while it loads; null otherwise, and where that is not known."""
 
 
 class NativeModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_the_lists_tell_what_is_there_and_what_is_loaded(server: RunningServer) 
         "ttl_seconds": 3600,
         "idle_seconds": 0,
         "size_bytes": 0,
+        "load_progress": None,
     }
     old = {entry["id"]: entry for entry in httpx2.get(f"{server.root}/api/v0/models").json()["data"]}
     assert old["first"] == {
@@ -145,6 +147,20 @@ def test_the_lists_tell_what_is_there_and_what_is_loaded(server: RunningServer) 
     card = httpx2.get(f"{server.url}/models/first").json()
     expected = {"state": "loaded", "loaded_context_length": 1024, "parallel": 4, "format": "gguf"}
     assert expected.items() <= card.items() and card["size_bytes"] == 98362432
+
+
+def test_a_load_tells_how_far_it_is(server: RunningServer) -> None:
+    unload_all(server)
+    body = {"model": "first"}
+    shares: list[float] = []
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(post, server, "/api/v1/models/load", body)
+        while not loading.done():
+            shares += [share for one in loaded(server).values() if (share := one["load_progress"]) is not None]
+    assert loading.result().status_code == 200
+    assert shares
+    assert all(0 <= share < 1 for share in shares)
+    assert shares[-1] > shares[0]
 
 
 def test_a_model_is_loaded_as_asked_and_unloaded(server: RunningServer) -> None:

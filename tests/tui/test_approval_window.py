@@ -1,4 +1,4 @@
-"""Approvals in the window: docs/tui.md, flows 31 to 34."""
+"""Approvals in the window."""
 
 from pathlib import Path
 

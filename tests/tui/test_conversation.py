@@ -1,4 +1,4 @@
-"""What a conversation looks like: docs/tui.md, flows 1 to 8."""
+"""What a conversation looks like."""
 
 from pathlib import Path
 

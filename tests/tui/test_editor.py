@@ -1,4 +1,4 @@
-"""What is typed: docs/tui.md, flows 9 to 18."""
+"""What is typed."""
 
 import os
 from pathlib import Path

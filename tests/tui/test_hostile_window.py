@@ -1,4 +1,4 @@
-"""Hostile and unusual text in the window: docs/tui.md, flows 43 and 44."""
+"""Hostile and unusual text in the window."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Choosing a model: docs/tui.md, flows 27 to 30."""
+"""Choosing a model."""
 
 import json
 from pathlib import Path

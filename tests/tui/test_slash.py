@@ -1,4 +1,4 @@
-"""The slash commands: docs/tui.md, flows 19 to 26."""
+"""The slash commands."""
 
 import subprocess
 from pathlib import Path

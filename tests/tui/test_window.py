@@ -1,4 +1,4 @@
-"""The window on its terminal: docs/tui.md, flows 35 to 42."""
+"""The window on its terminal."""
 
 import shutil
 import signal

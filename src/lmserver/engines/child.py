@@ -5,6 +5,8 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 
 from lmserver.errors import ApiError
 from lmwire.errors import ErrorCode
@@ -13,9 +15,13 @@ LOAD_TIMEOUT = 600.0
 """Seconds until a load is given up: a large model on a slow disk takes minutes."""
 
 
+on_spawn: ContextVar[Callable[[int], None]] = ContextVar("on_spawn")
+"""Told the process id of each child that is started; set by who wants to watch a load."""
+
+
 async def spawn(module: str, *, longest_line: int = 64 << 10) -> asyncio.subprocess.Process:
     """Start a module of ours as a child that is spoken to over its pipes, in lines."""
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         # Without the working directory on the module path: it may be anybody's repository.
         "-P",
@@ -28,6 +34,9 @@ async def spawn(module: str, *, longest_line: int = 64 << 10) -> asyncio.subproc
         # Ctrl-C in the terminal reaches only the server, which then ends its children itself.
         start_new_session=True,
     )
+    if (told := on_spawn.get(None)) is not None:
+        told(process.pid)
+    return process
 
 
 async def end(process: asyncio.subprocess.Process) -> None:

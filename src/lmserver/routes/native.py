@@ -188,6 +188,7 @@ def _instances(resident: Resident | None, model: Model | None) -> list[native.Lo
             ttl_seconds=None if resident.ttl is None else int(resident.ttl),
             idle_seconds=round(resident.idle_seconds, 1) if resident.is_idle else 0.0,
             size_bytes=resident.wanted.footprint.total,
+            load_progress=resident.load_progress,
         )
     ]
 

@@ -56,7 +56,7 @@ LIST_TIMEOUT = 10.0
 NATIVE_TIMEOUT = 2.0
 """Of a list that the run can do without."""
 
-_WATCH = 0.3
+_WATCH = 0.2
 """Seconds between two questions how far a load is."""
 
 MAX_ERROR_BODY = 64 << 10
