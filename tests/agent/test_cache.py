@@ -8,7 +8,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from tests.agent.recording import Body, recording, stream
@@ -16,7 +15,8 @@ from tests.agent.runs import Nobody
 from tests.agent.support import Reply, call, says
 from tests.conftest import MODEL
 from tests.support.faults import fault_server, models
-from tests.support.processes import BIN, RunningServer, clean_environment, run
+from tests.support.processes import RunningServer, clean_environment, run
+from tests.tui.terminal import window
 from vtcode import events
 from vtcode.conversation import Conversation
 from vtcode.settings import Settings
@@ -138,19 +138,13 @@ def test_a_real_server_has_nearly_all_of_each_prompt_of_a_long_run(real_server: 
 
 
 def test_a_session_is_warmed_up_while_the_user_types(home: Path) -> None:
-    with recording(home, says("x"), says("Here.")) as it:
-        prompt = pexpect.spawn(
-            str(BIN / "vtcode"), env={**it.environment, "TERM": "xterm"}, cwd=str(it.workspace), timeout=20
-        )
-        try:
-            prompt.expect("Ctrl-D")
-            end = time.monotonic() + 15
-            while not it.bodies and time.monotonic() < end:
-                time.sleep(0.02)
-            prompt.sendline("hello")
-            prompt.expect("Here.")
-        finally:
-            prompt.close(force=True)
+    with recording(home, says("x"), says("Here.")) as it, window(it) as t:
+        end = time.monotonic() + 15
+        while not it.bodies and time.monotonic() < end:
+            t.pump(0.05)
+        t.ready()
+        t.say("hello")
+        t.wait("Here.")
     ahead, first = it.bodies
     assert (ahead["max_tokens"], ahead["tools"]) == (1, first["tools"])
     assert ahead["messages"][0] == first["messages"][0] and first["messages"][1]["content"] == "hello"

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.request import urlopen
 
 import openai
-import pexpect
 import pytest
 
 from tests.agent.support import GUIDE, bench, call, results, says
 from tests.support.faults import STREAM_HEAD, FaultServer, fault_server, models, response
 from tests.support.processes import BIN, RunningServer, clean_environment, run, running_server
+from tests.tui.terminal import Place, Terminal, window
 
 LLAMA = "lmstudio-community/meta-llama-3.1-8b-instruct"
 QWEN = "lmstudio-community/qwen2.5-7b-instruct"
@@ -142,50 +142,46 @@ def test_you_can_override_the_provider_and_model_via_cli(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def talking(home: Path, server: FaultServer, *arguments: str) -> Iterator["pexpect.spawn[str]"]:
-    process = pexpect.spawn(
-        str(BIN / "vtcode"),
-        list(arguments),
-        env={**clean_environment(home, {"LMSTUDIO_BASE_URL": server.url}), "TERM": "xterm"},
-        cwd=str(home),
-        encoding="utf-8",
-        timeout=20,
-        dimensions=(40, 120),
-    )
-    try:
-        yield process
-    finally:
-        process.close(force=True)
+def talking(home: Path, server: FaultServer, *arguments: str) -> Iterator[Terminal]:
+    with window(Place(home, LMSTUDIO_BASE_URL=server.url), *arguments, columns=120, rows=40) as t:
+        t.ready()
+        yield t
 
 
 def test_the_model_picker_lists_lm_studio_s_default_catalog(home: Path) -> None:
     with fault_server(ANSWER, listing=models("m", QWEN)) as server, talking(home, server, "--model", "m") as t:
-        t.expect("Ctrl-D")
-        t.sendline("/model")
+        t.say("/model")
+        t.wait("Also on the server")
         for name in (LLAMA, QWEN, "gemma-2-9b-it", "gemma-2-2b-it", "phi-3.1-mini-4k-instruct"):
-            t.expect(name)
-        t.expect("Custom LM Studio model")
-        t.expect("Model:")
-        # QWEN is the third of the catalogue: chosen by its number, without typing an id.
-        t.sendline("3")
-        t.expect(QWEN)
-        t.expect("›")
-        t.sendline("Say hello")
-        t.expect("Hello.")
+            assert name in t.text
+        assert "Custom LM Studio model" in t.text
+        # QWEN is the third of the catalogue: chosen without typing an id.
+        t.press("down", "down", "enter")
+        t.wait("Keep this model")
+        t.press("enter")
+        t.ready()
+        t.say("Say hello")
+        t.wait("Hello.")
     assert said(server)["model"] == QWEN
 
 
 def test_choose_custom_lm_studio_model_to_enter_any_other_id_exposed_by_the_server(home: Path) -> None:
     listing = models("m", "someone/tuned-13b")
     with fault_server(ANSWER, listing=listing) as server, talking(home, server, "--model", "m") as t:
-        t.expect("Ctrl-D")
-        t.sendline("/model")
-        t.expect("Custom LM Studio model")
-        t.expect("Model:")
-        t.sendline("someone/tuned-13b")
-        t.expect("›")
-        t.sendline("Say hello")
-        t.expect("Hello.")
+        t.say("/model")
+        t.wait("Also on the server")
+        t.type("Custom LM Studio model")
+        t.wait("› Custom LM Studio model")
+        t.press("enter")
+        t.wait("The id of the model")
+        t.pump(0.5)
+        t.type("someone/tuned-13b")
+        t.press("enter")
+        t.wait("Keep this model")
+        t.press("enter")
+        t.ready()
+        t.say("Say hello")
+        t.wait("Hello.")
     assert said(server)["model"] == "someone/tuned-13b"
 
 

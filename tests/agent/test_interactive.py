@@ -1,4 +1,4 @@
-"""`vtcode` alone, in a real terminal (a pty), and the approval questions there."""
+"""The plain prompt (`vtcode --plain`), in a real terminal (a pty), and the approval questions of `vtcode exec`."""
 
 import signal
 import time
@@ -30,7 +30,7 @@ def terminal(b: Bench, *arguments: str) -> Iterator["pexpect.spawn[str]"]:
 
 
 def test_a_conversation_goes_on_over_several_turns(home: Path) -> None:
-    with bench(home, says("First."), says("Second.")) as b, terminal(b) as t:
+    with bench(home, says("First."), says("Second.")) as b, terminal(b, "--plain") as t:
         t.expect("Ctrl-D")
         t.sendline("one")
         t.expect("First.")
@@ -47,7 +47,7 @@ def test_a_conversation_goes_on_over_several_turns(home: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_is_told_and_never_sent(home: Path) -> None:
-    with bench(home, says("First."), says("Second.")) as b, terminal(b) as t:
+    with bench(home, says("First."), says("Second.")) as b, terminal(b, "--plain") as t:
         t.expect("Ctrl-D")
         t.sendline("/exti")
         t.expect("There is no command /exti")
@@ -113,7 +113,7 @@ def test_an_approval_escapes_what_could_hide_the_command(home: Path) -> None:
 
 def test_ctrl_c_interrupts_the_turn_and_not_the_session(home: Path) -> None:
     slow = {"text": "word " * 200, "delay": 0.1}
-    with bench(home, slow, says("Here again.")) as b, terminal(b) as t:
+    with bench(home, slow, says("Here again.")) as b, terminal(b, "--plain") as t:
         t.expect("Ctrl-D")
         t.sendline("talk")
         t.expect("word word")
@@ -135,7 +135,7 @@ def test_no_color_is_honoured(home: Path) -> None:
 
 
 def test_sigterm_ends_the_session_in_the_middle_of_a_turn(home: Path) -> None:
-    with bench(home, {"text": "word " * 200, "delay": 0.1}) as b, terminal(b) as t:
+    with bench(home, {"text": "word " * 200, "delay": 0.1}) as b, terminal(b, "--plain") as t:
         t.expect("Ctrl-D")
         t.sendline("talk")
         t.expect("word word")

@@ -331,7 +331,7 @@ def _wait_for(b: Bench, what: str) -> None:
 
 def test_a_conversation_at_a_terminal_is_gone_on_with(home: Path) -> None:
     with bench(home, says("First."), says("Second.")) as b:
-        with terminal(b) as t:
+        with terminal(b, "--plain") as t:
             t.expect(r"\?2004h")
             t.sendline("one")
             t.expect("First.")
@@ -347,7 +347,7 @@ def test_a_conversation_at_a_terminal_is_gone_on_with(home: Path) -> None:
             t.sendeof()
             t.expect(pexpect.EOF)
         assert len(folders(b)) == 2
-        with terminal(b, "--resume") as t:
+        with terminal(b, "--plain", "--resume") as t:
             t.expect("Which one")
             time.sleep(0.3)
             t.sendline("2")
@@ -359,8 +359,13 @@ def test_a_conversation_at_a_terminal_is_gone_on_with(home: Path) -> None:
 
 
 def test_a_conversation_in_which_nothing_was_said_leaves_nothing(home: Path) -> None:
-    with bench(home, says("First.")) as b, terminal(b) as t:
-        t.expect(r"\?2004h")
-        t.sendeof()
-        t.expect(pexpect.EOF)
-        assert folders(b) == []
+    for flags in ((), ("--plain",)):
+        (home / "-".join(("of", *flags))).mkdir()
+        with bench(home / "-".join(("of", *flags)), says("First.")) as b, terminal(b, *flags) as t:
+            t.expect(r"sandbox for commands")
+            time.sleep(0.5)
+            t.send("\x1b\x04")
+            time.sleep(0.5)
+            t.send("\x04")
+            t.expect(pexpect.EOF)
+            assert folders(b) == []

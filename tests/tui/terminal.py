@@ -11,6 +11,7 @@ from typing import Any
 import pexpect
 import pyte
 
+from tests.agent.recording import Recording
 from tests.agent.support import Bench
 from tests.support.processes import BIN, clean_environment
 
@@ -166,7 +167,7 @@ class Place:
 
 @contextlib.contextmanager
 def window(
-    b: Bench | Place,
+    b: Bench | Recording | Place,
     *arguments: str,
     columns: int = 80,
     rows: int = 24,
