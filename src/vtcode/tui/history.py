@@ -5,9 +5,10 @@ import datetime
 import fcntl
 import os
 import stat
+import tempfile
 from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from prompt_toolkit.history import History as BaseHistory
 
@@ -17,6 +18,7 @@ _SLACK: Final = 2
 """How much longer than that the file may get before it is written anew: not at each start."""
 _LONGEST: Final = 100_000
 """Bytes of an entry that is kept on disk; a longer one is a paste, and remembered for this session only."""
+_TRIES: Final = 10
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -58,10 +60,8 @@ class History(BaseHistory):
         # A session does without its file: it may be on a full disk, or in a home that cannot be written.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(_opened(self._path, _APPEND), "ab", buffering=0) as file:
-                # Against a session that writes the file anew at this moment.
-                with _locked(file.fileno()):
-                    file.write(data)
+            with _newest(self._path) as file:
+                file.write(data)
 
     def _remembered(self) -> list[str]:
         if not self._loaded:
@@ -82,26 +82,43 @@ class History(BaseHistory):
         return data
 
     def _rewrite(self) -> None:
-        """Leave the newest entries in the file.
+        """Put a file with the newest entries in its place."""
+        with _newest(self._path) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - _SLACK * _MOST_BYTES))
+            kept: list[bytes] = []
+            room = _MOST_BYTES
+            for text in reversed(_entries(file.read())[-_MOST_ENTRIES:]):
+                data = _written(text)
+                room -= len(data)
+                if room < 0:
+                    break
+                kept.append(data)
+            descriptor, aside = tempfile.mkstemp(dir=self._path.parent, prefix=".history-")
+            try:
+                with open(descriptor, "wb") as new:
+                    new.write(b"".join(reversed(kept)))
+                os.replace(aside, self._path)
+            except BaseException:
+                os.unlink(aside)
+                raise
 
-        It is written in place and under a lock, and not put in its place by a rename: another session that is about
-        to add a line has it open, and the line would go to a file that nobody reads any more.
-        """
-        with open(_opened(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "r+b") as file:
-            with _locked(file.fileno()):
-                size = os.fstat(file.fileno()).st_size
-                file.seek(max(0, size - _SLACK * _MOST_BYTES))
-                kept: list[bytes] = []
-                room = _MOST_BYTES
-                for text in reversed(_entries(file.read())[-_MOST_ENTRIES:]):
-                    data = _written(text)
-                    room -= len(data)
-                    if room < 0:
-                        break
-                    kept.append(data)
-                file.seek(0)
-                file.write(b"".join(reversed(kept)))
-                file.truncate()
+
+@contextlib.contextmanager
+def _newest(path: Path) -> Generator[BinaryIO]:
+    """Open the file for a change that no other session interferes with. Raises OSError.
+
+    While this waited for the lock, another session may have put a new file in its place.
+    """
+    for _ in range(_TRIES):
+        with open(_opened(path, _APPEND), "a+b", buffering=0) as file:
+            # Some network file systems know no locks: a line may then be lost, once in two thousand.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+                yield cast("BinaryIO", file)
+                return
+    raise OSError(f"{path} is replaced over and over")
 
 
 def _opened(path: Path, flags: int) -> int:
@@ -116,14 +133,6 @@ def _opened(path: Path, flags: int) -> int:
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, 0o600)
     return descriptor
-
-
-@contextlib.contextmanager
-def _locked(descriptor: int) -> Generator[None]:
-    # Some network file systems know no locks: a line may then be lost, once in two thousand.
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    yield
 
 
 def _written(text: str) -> bytes:
