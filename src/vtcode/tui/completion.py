@@ -41,13 +41,14 @@ class Completions(msgspec.Struct, frozen=True):
 class Names:
     """Paths of files, and of the folders that they are in, ready to be ranked.
 
-    A name with a control character in it is left out: it could be shown, and not be typed.
+    A name with a control character or a quotation mark in it is left out: it could not be typed as a mention.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        kept = [path for path in paths if path.isprintable()]
+        kept = [path for path in paths if path.isprintable() and '"' not in path]
         folders = sorted({f"{path[:at]}/" for path in kept for at in _slashes(path)})
         self._names: Sequence[str] = (*folders, *kept)
+        self._shallow = sorted(self._names, key=lambda name: (name.rstrip("/").count("/"), name))[:_MOST]
         # One string for all: a search through it is one call, and not one for each name.
         self._lowered = "\n".join(self._names).lower().split("\n")
 
@@ -56,8 +57,7 @@ class Names:
         names, lowered = self._names, self._lowered
         needle = wanted.lower()
         if not needle:
-            shallow = sorted(names, key=lambda name: (name.rstrip("/").count("/"), name))
-            return shallow[:most]
+            return self._shallow[:most]
         # In three steps, each for what the one before left room for: most of what is typed is a piece of a name.
         whole = [at for at, name in enumerate(lowered) if needle in name]
         if len(whole) > _MOST_RANKED:
@@ -97,10 +97,13 @@ def _rank(name: str, needle: str) -> tuple[int, int, str]:
     return where, len(name), name
 
 
-def complete(before_cursor: str, names: Names) -> Completions:
+def complete(before_cursor: str, names: Names, prompts: Iterable[tuple[str, str]] = ()) -> Completions:
     """Offer what fits the word at the cursor; nothing, where that is neither a command nor a mention.
 
     A mention stays in the text as it was typed, and the model reads the file with its tool when it needs it.
+
+    Args:
+        prompts: the person's own, by name, each with its description.
     """
     if (found := _MENTION.search(before_cursor)) is not None:
         wanted = found[1] if found[1] is not None else found[2]
@@ -109,7 +112,7 @@ def complete(before_cursor: str, names: Names) -> Completions:
         # Here, since it brings every command with it, and commands complete their arguments by this module's `Item`.
         from vtcode.tui.commands import complete_command
 
-        return complete_command(before_cursor)
+        return complete_command(before_cursor, prompts)
     return Completions()
 
 
