@@ -30,6 +30,10 @@ BUILT_IN: Final[Mapping[str, Policy]] = {
 """Policies where the configuration says nothing. A tool that is not listed prompts."""
 
 
+FULL_AUTO: Final = "full-auto: calls that would be asked for are approved in this run; denied ones stay denied."
+"""Said before a run that asks nobody."""
+
+
 class Policies(msgspec.Struct, frozen=True):
     """What the configuration says about tools."""
 

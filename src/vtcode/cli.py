@@ -148,6 +148,11 @@ def make_parser(arguments: Sequence[str] = tuple(COMMANDS)) -> argparse.Argument
         parents=[_common("assigned_first")],
     )
     parser.add_argument("--version", "-V", action="version", version=f"vtcode {__version__}")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="talk at a plain prompt, line by line: for screen readers and simple terminals",
+    )
     parser.set_defaults(command=_chat, workspace=None, full_auto=False)
     parser.set_defaults(embedded=False, provider=None, model=None, config=None)
     parser.set_defaults(go_on=False, resume=None, fork=False)

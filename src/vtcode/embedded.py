@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -81,16 +81,27 @@ def _opened(log: Path) -> IO[bytes]:
         return open(os.devnull, "wb")
 
 
-async def get_default_model(environ: Mapping[str, str]) -> None:
-    """Get the default model if it is not there; its progress goes to standard error.
+async def get_default_model(environ: Mapping[str, str], tell: Callable[[str], None] | None = None) -> None:
+    """Get the default model if it is not there.
+
+    Args:
+        environ: for the command that gets it.
+        tell: told its progress, line by line; without one, that goes to standard error.
 
     Raises:
         Unreachable: when it could not be had; the command has said why.
     """
     process = await asyncio.create_subprocess_exec(
-        *_command("get", DEFAULT_MODEL), env=dict(environ), stdin=asyncio.subprocess.DEVNULL
+        *_command("get", DEFAULT_MODEL),
+        env=dict(environ),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL if tell else None,
+        stderr=asyncio.subprocess.PIPE if tell else None,
     )
     try:
+        if tell is not None and process.stderr is not None:
+            async for line in process.stderr:
+                tell(line.decode("utf-8", "replace").strip())
         status = await process.wait()
     except asyncio.CancelledError:
         with contextlib.suppress(ProcessLookupError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vtcode import __version__
+from vtcode.approval import FULL_AUTO
 from vtcode.console import AskingApprover, Console
 from vtcode.conversation import Conversation, Recorder
 from vtcode.events import Event, RunStarted, TextDelta, TurnFinished
@@ -170,7 +171,7 @@ def warn(console: Console, settings: Settings, *, full_auto: bool) -> None:
     for warning in settings.warnings:
         console.insist(f"warning: {warning}")
     if full_auto:
-        console.insist("full-auto: calls that would be asked for are approved in this run; denied ones stay denied.")
+        console.insist(FULL_AUTO)
 
 
 def summary(end: TurnFinished) -> str:

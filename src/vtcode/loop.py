@@ -54,6 +54,13 @@ class TurnSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Turns that are kept word for word when a conversation is made shorter."""
 
 
+class _Ended(msgspec.Struct, frozen=True):
+    """How a call ended."""
+
+    result: ToolResult
+    diff: str = ""
+
+
 class Agent:
     """A model, its tools and its limits: what turns are run with."""
 
@@ -297,13 +304,6 @@ class Agent:
         status = Status.OK if outcome.ok else Status.ERROR
         diff = shortened(outcome.diff) if outcome.diff else ""
         yield _Ended(ToolResult(call.id, call.name, status, outcome.text, outcome.summary), diff)
-
-
-class _Ended(msgspec.Struct, frozen=True):
-    """How a call ended."""
-
-    result: ToolResult
-    diff: str = ""
 
 
 class _Feed:

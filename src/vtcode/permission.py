@@ -24,8 +24,8 @@ _WORDS: Final[Mapping[Policy, Choice]] = {
 }
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """What the configuration and the command line say."""
+class Rules(msgspec.Struct):
+    """What the configuration and the command line say, and then the person at the terminal."""
 
     policies: Policies = Policies()
     commands: CommandRules = CommandRules()

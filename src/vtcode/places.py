@@ -1,5 +1,6 @@
 """Where the program keeps files of its own."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,3 +10,13 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     base = Path(environ.get("XDG_STATE_HOME") or "")
     # A relative path there is to be ignored, and could lie in the workspace.
     return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vtcode"
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """Return the user's own vtcode.toml, as the configuration looks for it (XDG Base Directory)."""
+    home = Path(environ.get("HOME") or Path.home())
+    configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    folder = configured if configured.is_absolute() else home / ".config"
+    path = folder / "vtcode" / "vtcode.toml"
+    mac = home / "Library" / "Application Support" / "vtcode" / "vtcode.toml"
+    return mac if sys.platform == "darwin" and mac.exists() and not path.exists() else path

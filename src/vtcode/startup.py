@@ -67,6 +67,15 @@ class Running(msgspec.Struct, frozen=True):
     """Whether the server may be sent the fixed part of the prompt ahead."""
     list_models: Callable[[], Awaitable[list[ModelInfo]]]
     """Asks the server which models it has now. Raises a ProviderError."""
+    efforts: Callable[[str], Awaitable[tuple[str, ...]]]
+    """Asks the server how much a model can be told to think."""
+    load: Callable[[Callable[[float], None]], Awaitable[bool]]
+    """Has the model loaded now, where the server can; tells whether it was. It is given what is told how far that is,
+    as a share of 1. Raises a ProviderError."""
+    prefix_size: int
+    """Characters of what stands before the conversation in each request: system text and tools."""
+    rules: Rules
+    """What calls are decided by; a change of them holds from the next call on."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
 
@@ -88,6 +97,7 @@ async def start(
     embedded: bool = False,
     schema: JsonObject | None = None,
     session: Session | None = None,
+    progress: Say | None = None,
 ) -> AsyncGenerator[Running]:
     """Bring up everything that a run needs, and take it down again.
 
@@ -98,6 +108,7 @@ async def start(
         embedded: start the embedded server without looking for another.
         schema: what every reply must follow; for a run without tools.
         session: keeps what happens; one that is gone on with brings its model and profile.
+        progress: told what is awaited, where it takes its time; without one that goes to standard error.
 
     Raises:
         ProviderError: when no server answers, or has no fitting model.
@@ -108,7 +119,7 @@ async def start(
         box = asyncio.create_task(asyncio.to_thread(examine, os.environ)) if has_box else None
         if box is not None:
             stack.callback(box.cancel)
-        provider, known = await reach(settings, stack, say, embedded=embedded)
+        provider, known = await reach(settings, stack, say, embedded=embedded, progress=progress)
         settings = _pinned(settings, session, known)
         model, info = choose_model(settings.default_model, known, provider.endpoint)
         tools = TOOLS if with_tools else ()
@@ -161,11 +172,12 @@ async def start(
             aside=state / "refused",
             door=door,
         )
+        prefix = _prefix(profile, turns.base)
         setup = Setup(
             model=model,
             provider=settings.provider,
             profile=profile.name,
-            prefix=_prefix_digest(profile, turns.base),
+            prefix=hashlib.sha256(prefix).hexdigest(),
             notes=notes.text,
         )
         warms_up = settings.context.warm_up and is_local(provider.address)
@@ -188,7 +200,21 @@ async def start(
                 lambda: workspace_files(workspace),
             )
             pinned = session.pin(setup) if session else setup.notes
-            return Running(agent, model, provider.address, level, context, pinned, warms_up, provider.models, within)
+            return Running(
+                agent=agent,
+                model=model,
+                address=provider.address,
+                sandbox=level,
+                context_length=context,
+                notes=pinned,
+                warms_up=warms_up,
+                list_models=provider.models,
+                efforts=provider.efforts,
+                load=lambda tell: provider.load(model, tell),
+                prefix_size=len(prefix),
+                rules=rules,
+                within=within,
+            )
 
         yield within(session)
 
@@ -259,11 +285,10 @@ def _pinned(settings: Settings, session: Session | None, known: list[ModelInfo])
     return msgspec.structs.replace(settings, default_model=header.model, profile=profile)
 
 
-def _prefix_digest(profile: Profile, base: Request) -> str:
-    """Name what stands before the conversation in each request."""
+def _prefix(profile: Profile, base: Request) -> bytes:
+    """Write what stands before the conversation in each request."""
     request = profile.request(base, Situation(messages=(), step=1))
-    fixed = (request.system, request.messages, request.tools)
-    return hashlib.sha256(msgspec.json.encode(fixed)).hexdigest()
+    return msgspec.json.encode((request.system, request.messages, request.tools))
 
 
 def _server_tools(
@@ -278,7 +303,12 @@ def _server_tools(
 
 
 async def reach(
-    settings: Settings, stack: contextlib.AsyncExitStack, say: Say, *, embedded: bool
+    settings: Settings,
+    stack: contextlib.AsyncExitStack,
+    say: Say,
+    *,
+    embedded: bool,
+    progress: Say | None = None,
 ) -> tuple[Provider, list[ModelInfo]]:
     """Connect to the configured server; start one where none was configured and none answers.
 
@@ -286,7 +316,7 @@ async def reach(
         ProviderError: when that does not lead to a server with a list of models.
     """
     if embedded:
-        return await _start_embedded(settings, stack, say)
+        return await _start_embedded(settings, stack, say, progress)
     try:
         return await connect_to(settings, stack)
     except NoEndpoint:
@@ -301,7 +331,7 @@ async def reach(
         if not is_ours or not is_installed():
             raise
     say(f"Nothing answers at {settings.base_url}: starting the embedded server for this run.")
-    return await _start_embedded(settings, stack, say)
+    return await _start_embedded(settings, stack, say, progress)
 
 
 async def connect_to(
@@ -325,13 +355,13 @@ async def connect_to(
 
 
 async def _start_embedded(
-    settings: Settings, stack: contextlib.AsyncExitStack, say: Say
+    settings: Settings, stack: contextlib.AsyncExitStack, say: Say, progress: Say | None
 ) -> tuple[Provider, list[ModelInfo]]:
     provider, known = await connect_to(settings, stack, embedded=True)
     # A model that was asked for by name is not made up for by another.
     if settings.default_model in {None, DEFAULT_MODEL} and not any(model.is_chat for model in known):
         say(f"Getting the default model, {DEFAULT_MODEL}, once (93 MB).")
-        await get_default_model(os.environ)
+        await get_default_model(os.environ, progress)
         known = await provider.models()
     return provider, known
 

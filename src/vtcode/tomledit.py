@@ -35,6 +35,32 @@ def with_table(text: str, path: tuple[str, ...], values: Mapping[str, Any]) -> s
     return changed
 
 
+def with_value(text: str, path: tuple[str, ...], name: str, value: Any) -> str:
+    """Return the text with one key of a table set; the table is added where there is none. Raises TomlError."""
+    before = tomllib.loads(text)
+    table = _at(before, path)
+    if table is None:
+        return with_table(text, path, {name: value})
+    line = f"{_key(name)} = {_value(value)}"
+    lines = text.splitlines(keepends=True)
+    start = next((at for at, row in enumerate(lines) if _HEADER.match(row) and _header_path(row) == path), None)
+    if start is not None and isinstance(table, dict):
+        end = next((at for at in range(start + 1, len(lines)) if _HEADER.match(lines[at])), len(lines))
+        there = re.compile(rf"\s*{re.escape(_key(name))}\s*=")
+        place = next((at for at in range(start + 1, end) if there.match(lines[at])), None)
+        if place is None:
+            head = lines[start] if lines[start].endswith("\n") else f"{lines[start]}\n"
+            lines[start : start + 1] = [head, f"{line}\n"]
+        else:
+            # A remark beside the value stays.
+            remark = re.search(r"\s+#[^\"\']*$", lines[place])
+            lines[place] = line + (remark.group().rstrip("\n") if remark else "") + "\n"
+        changed = "".join(lines)
+        if _is_same_but_for(before, changed, path, name, value):
+            return changed
+    raise TomlError(f"{dotted_key((*path, name))} cannot be set in it; set it by hand: {line}")
+
+
 def without_table(text: str, path: tuple[str, ...]) -> str:
     """Return the text without a table and those beneath it. Raises TomlError when that is not possible."""
     before = tomllib.loads(text)
@@ -100,6 +126,24 @@ def _is_same_but(before: Table, changed: str, path: tuple[str, ...]) -> bool:
         return False
     # What held nothing else is gone with it.
     return _without_empty(after) == _without_empty(before)
+
+
+def _is_same_but_for(before: Table, changed: str, path: tuple[str, ...], name: str, value: Any) -> bool:
+    """Whether nothing has changed but one key."""
+    try:
+        after = tomllib.loads(changed)
+    except tomllib.TOMLDecodeError:
+        return False
+    table = _at(after, path)
+    if not isinstance(table, dict) or cast("Table", table).get(name) != value:
+        return False
+    old = cast("Table", _at(before, path))
+    kept = cast("Table", table)
+    if name in old:
+        kept[name] = old[name]
+    else:
+        del kept[name]
+    return after == before
 
 
 def _without_empty(table: Table) -> Table:

@@ -16,7 +16,7 @@ from vtcode.approval import judge
 from vtcode.commands.arguments import Invocation, add_json, describe
 from vtcode.config import ConfigError
 from vtcode.console import AskingApprover, Console
-from vtcode.places import state_folder
+from vtcode.places import state_folder, user_file
 from vtcode.settings import McpServer, Settings
 from vtcode.text import visible
 from vtcode.tomledit import TomlError, replace_text, with_table, without_table
@@ -247,16 +247,6 @@ def _entry(options: argparse.Namespace) -> McpServer:
         url=options.url,
         api_key_env=options.api_key_env,
     )
-
-
-def user_file(environ: Mapping[str, str]) -> Path:
-    """Return the user's own vtcode.toml, as the configuration looks for it (XDG Base Directory)."""
-    home = Path(environ.get("HOME") or Path.home())
-    configured = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    folder = configured if configured.is_absolute() else home / ".config"
-    path = folder / "vtcode" / "vtcode.toml"
-    mac = home / "Library" / "Application Support" / "vtcode" / "vtcode.toml"
-    return mac if sys.platform == "darwin" and mac.exists() and not path.exists() else path
 
 
 def _text(path: Path) -> str:

@@ -1,6 +1,6 @@
 """What a provider is: a model behind a server, its deltas, its errors, and where to find one by name."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -193,6 +193,22 @@ class Provider(Protocol):
 
     async def models(self) -> list[ModelInfo]:
         """List the models. Raises a `ProviderError`."""
+        ...
+
+    async def efforts(self, model: str) -> tuple[str, ...]:
+        """Tell how much a model can be told to think; nothing where it cannot, or the server does not say."""
+        ...
+
+    async def load(self, model: str, tell: Callable[[float], None]) -> bool:
+        """Have a model loaded now; False where the server loads it with the first request only.
+
+        Args:
+            model: its id.
+            tell: told how far it is, as a share of 1, where the server says.
+
+        Raises:
+            ProviderError: when it cannot be loaded.
+        """
         ...
 
     async def close(self) -> None:

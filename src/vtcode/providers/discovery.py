@@ -50,6 +50,51 @@ def native_url(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}/api/v0/models"
 
 
+class _Reasoning(msgspec.Struct):
+    allowed_options: list[str]
+
+
+class _Abilities(msgspec.Struct):
+    reasoning: _Reasoning | None = None
+
+
+class _Instance(msgspec.Struct):
+    load_progress: float | None = None
+    """Ours; LM Studio tells it in the stream of a chat only."""
+
+
+class _NativeCard(msgspec.Struct):
+    key: str
+    capabilities: object = None
+    loaded_instances: list[_Instance] = []
+
+
+class _NativeList(msgspec.Struct):
+    models: list[_NativeCard]
+
+
+def api_url(base_url: str, path: str) -> str:
+    """Give an address of LM Studio's own API of 2026, on the same origin."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/v1')}/api/v1/{path}"
+
+
+def read_efforts(content: bytes, model: str) -> tuple[str, ...]:
+    """Read how much a model can be told to think; nothing for one that cannot. Raises `msgspec.MsgspecError`."""
+    for card in decode(content, _NativeList).models:
+        if card.key == model and isinstance(card.capabilities, dict):
+            reasoning = msgspec.convert(cast("dict[str, object]", card.capabilities), _Abilities).reasoning
+            return tuple(reasoning.allowed_options) if reasoning is not None else ()
+    return ()
+
+
+def read_progress(content: bytes, model: str) -> float | None:
+    """Read which share of a model is loaded; None where that is not said. Raises `msgspec.MsgspecError`."""
+    cards = [card for card in decode(content, _NativeList).models if card.key == model]
+    shares = [instance.load_progress for card in cards for instance in card.loaded_instances]
+    return next((share for share in shares if share is not None and 0 <= share <= 1), None)
+
+
 def is_bare(models: list[ModelInfo]) -> bool:
     """Tell whether a list has ids and nothing that a client could plan with."""
     return bool(models) and all(model.is_loaded is None and model.context_length is None for model in models)

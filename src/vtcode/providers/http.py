@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from urllib.parse import urlsplit
 
 import httpx2
@@ -30,7 +30,15 @@ from vtcode.providers import (
 )
 from vtcode.providers.chat import DONE, ChatDialect
 from vtcode.providers.dialect import Dialect, Reader, ServerError
-from vtcode.providers.discovery import completed, is_bare, native_url, read_models
+from vtcode.providers.discovery import (
+    api_url,
+    completed,
+    is_bare,
+    native_url,
+    read_efforts,
+    read_models,
+    read_progress,
+)
 from vtcode.providers.draft import MAX_REPLY
 from vtcode.providers.failures import Answer, Failures, error_of, short
 from vtcode.providers.markers import Sieve
@@ -47,6 +55,9 @@ LOCAL_CONNECT_TIMEOUT = 2.0
 LIST_TIMEOUT = 10.0
 NATIVE_TIMEOUT = 2.0
 """Of a list that the run can do without."""
+
+_WATCH = 0.3
+"""Seconds between two questions how far a load is."""
 
 MAX_ERROR_BODY = 64 << 10
 MAX_LIST = 16 << 20
@@ -119,6 +130,52 @@ class HttpProvider:
                 native = await self._get(native_url(self.address), NATIVE_TIMEOUT)
                 return listed if isinstance(native, Answer) else completed(listed, read_models(native))
         return listed
+
+    async def efforts(self, model: str) -> tuple[str, ...]:
+        if self.endpoint.preset.has_native_list:
+            with contextlib.suppress(TimeoutError, httpx2.RequestError, msgspec.MsgspecError):
+                answer = await self._get(api_url(self.address, "models"), NATIVE_TIMEOUT)
+                return () if isinstance(answer, Answer) else read_efforts(answer, model)
+        return ()
+
+    async def load(self, model: str, tell: Callable[[float], None]) -> bool:
+        if not self.endpoint.preset.has_native_list:
+            return False
+        watching = asyncio.create_task(self._watch(model, tell))
+        try:
+            return await self._load(model)
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _watch(self, model: str, tell: Callable[[float], None]) -> None:
+        """Tell how far a load is, where the server says."""
+        while True:
+            await asyncio.sleep(_WATCH)
+            with contextlib.suppress(TimeoutError, httpx2.RequestError, msgspec.MsgspecError):
+                answer = await self._get(api_url(self.address, "models"), NATIVE_TIMEOUT)
+                if not isinstance(answer, Answer) and (share := read_progress(answer, model)) is not None:
+                    tell(share)
+
+    async def _load(self, model: str) -> bool:
+        # As long as it takes: a large model is read from a slow disk.
+        request = self._client.build_request("POST", api_url(self.address, "models/load"), json={"model": model})
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx2.RequestError as error:
+            raise self._failures.unreachable(error) from error
+        try:
+            if response.status_code in (404, 405, 501):
+                # An older server: it loads with the first request.
+                return False
+            if response.status_code != 200:
+                raise await self._error(await _answer(response), model)
+            await _beginning(response, MAX_ERROR_BODY)
+            return True
+        except httpx2.RequestError as error:
+            raise self._failures.unreachable(error) from error
+        finally:
+            await response.aclose()
 
     async def _get(self, url: str, limit: float) -> bytes | Answer:
         """Get one small document."""

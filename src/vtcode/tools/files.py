@@ -92,7 +92,8 @@ class EditFile(Parameters):
             return failed(error.sentence + _nearest_name(context.workspace, args.path, error))
         shown = context.workspace.relative(path)
         added, removed = count_changes(file.text, text)
-        return Outcome(True, f"Edited {shown} (+{added} -{removed}).", f"edited {shown} (+{added} -{removed})")
+        told = f"{shown} (+{added} -{removed})"
+        return Outcome(True, f"Edited {told}.", f"edited {told}", unified_diff(shown, file.text, text))
 
 
 class WriteFile(Parameters):

@@ -55,7 +55,8 @@ class ApplyPatch(Parameters):
         except WorkspaceError as error:
             return failed(f"Nothing was changed. {error.sentence}")
         told = ", ".join(_told(draft, context) for draft in drafts if not draft.is_left)
-        return Outcome(True, f"Patched: {told}.", f"patched {told}")
+        diff = "\n".join(_diff(draft, context) for draft in drafts if not draft.is_left)
+        return Outcome(True, f"Patched: {told}.", f"patched {told}", diff)
 
 
 class _PatchRefused(WorkspaceError):

@@ -1,6 +1,7 @@
 """`vtcode` alone, at a terminal: puts the window and the conversation together."""
 
 import asyncio
+import importlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -11,16 +12,18 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
 from vtcode import __version__, events
+from vtcode.approval import FULL_AUTO
 from vtcode.events import Event
-from vtcode.messages import Finish, Usage
+from vtcode.messages import Finish, Message, Usage
 from vtcode.settings import Settings
+from vtcode.tui.background import QUERY, Background
 from vtcode.tui.branch import branch_of
 from vtcode.tui.history import History
 from vtcode.tui.menu import Menu
 from vtcode.tui.panel import Panel
 from vtcode.tui.progress import Progress
 from vtcode.tui.status import StatusFacts
-from vtcode.tui.theme import Theme
+from vtcode.tui.theme import THEMES, Theme, choose, guess_is_dark
 from vtcode.tui.transcript import Transcript
 from vtcode.tui.window import Window
 from vtcode.workspace import Workspace
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from vtcode.sessions.session import Session
     from vtcode.sessions.store import Found
     from vtcode.startup import Running
-    from vtcode.tui.talk import Options, Talk
+    from vtcode.tui.completion import Item
+    from vtcode.tui.talk import Talk
 
 T = TypeVar("T")
 
@@ -50,6 +54,7 @@ class App:
         environ: Mapping[str, str],
         state: Path,
         theme: Theme,
+        flags: Sequence[str],
         source: Input,
         output: Output,
     ) -> None:
@@ -58,17 +63,26 @@ class App:
         Args:
             state: the folder for what the program keeps for itself.
             theme: to begin with.
+            flags: of the command line, for commands that are run beside this one.
             source: the keyboard.
             output: the screen.
         """
         self.workspace = workspace
         self.environ = environ
         self.theme = theme
+        self.flags = flags
         self.context_used = 0
+        self.kept: str | None = None
+        """By which id the conversation can be gone on with, once it has ended; None when nothing was said."""
         self.history = History(state / "history")
         self._settings = settings
         self._state = state
         self._talk: Talk | None = None
+        self._summary = ""
+        """What the person was told last of server and model."""
+        self._welcomes = False
+        self._is_there = asyncio.Event()
+        """Set once there is a conversation."""
         self._waiting: list[str] = []
         """What was said before there was a conversation."""
         self._progress = Progress()
@@ -87,7 +101,7 @@ class App:
             Transcript(theme, max(20, output.get_size().columns), show_reasoning=settings.ui.show_reasoning),
             self._progress,
             self.history,
-            Menu(workspace),
+            Menu(workspace, self._commands),
             self,
             source,
             output,
@@ -96,19 +110,36 @@ class App:
             reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
         )
 
-    async def run(self, open_session: "Callable[[], Session]", options: "Options") -> int:
-        """Show it until the person ends it; return the exit status."""
-        self.say(f"vtcode {__version__} in {self.workspace.root} · /help for commands, Ctrl-D to end")
+    async def run(
+        self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool, welcomes: bool = False
+    ) -> int:
+        """Show it until the person ends it; return the exit status.
+
+        Args:
+            open_session: gives what keeps the conversation; called when the window is on the screen.
+            full_auto: policies of `prompt` let calls run.
+            embedded: start the embedded server without looking for another.
+            welcomes: take the person through the first steps.
+        """
+        self._welcomes = welcomes
+        for warning in self._settings.warnings:
+            self.say(f"warning: {warning}")
+        if full_auto:
+            self.say(FULL_AUTO)
+        self.say(f"vtcode {__version__} in {self._folder()} · /help for commands, Ctrl-D to end")
         showing = asyncio.create_task(self.window.run())
         talking: asyncio.Task[None] | None = None
         try:
             await self.window.drawn()
-            talking = asyncio.create_task(self._converse(open_session, options))
+            self._ask_for_background()
+            talking = asyncio.create_task(self._converse(open_session, full_auto=full_auto, embedded=embedded))
             await asyncio.wait({showing, talking}, return_when=asyncio.FIRST_COMPLETED)
             if talking.done():
                 talking.result()
             return 0
         finally:
+            if self._talk is not None and self._talk.session.is_kept:
+                self.kept = self._talk.session.id
             for task in (talking, self._aside, *self._jobs):
                 if task is not None:
                     task.cancel()
@@ -118,23 +149,68 @@ class App:
             if not showing.cancelled():
                 showing.result()
 
-    async def _converse(self, open_session: "Callable[[], Session]", options: "Options") -> None:
+    def _folder(self) -> str:
+        home = self.environ.get("HOME", "")
+        root = str(self.workspace.root)
+        return f"~{root.removeprefix(home)}" if home and root.startswith(f"{home}/") else root
+
+    def _ask_for_background(self) -> None:
+        """Have colours fit the background, where the terminal tells it and the person has named no theme."""
+        parser = getattr(self.window.application.input, "vt100_parser", None)
+        if self._settings.ui.theme != "auto" or self.theme.depth not in ("256", "full") or parser is None:
+            return
+        if guess_is_dark(self.environ) is not None:
+            return
+
+        def found(reply: str) -> None:
+            self.use_theme(choose("auto", self.theme.depth, guess_is_dark({}, reply)))
+
+        Background(found).listen(parser)
+        self.window.raw(QUERY)
+
+    async def _converse(self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool) -> None:
+        # In a thread, so that keys are answered meanwhile.
+        await asyncio.to_thread(_import_conversation)
         from vtcode.tui.questions import PanelApprover
-        from vtcode.tui.talk import Talk
+        from vtcode.tui.talk import Options, Talk
 
         approver = PanelApprover(self.window.show, lambda: self.theme)
+        options = Options(full_auto=full_auto, embedded=embedded)
         self._talk = Talk(self._settings, self.workspace, open_session(), approver, self, options)
         for text in self._waiting:
             self._talk.submit(text)
         self._waiting.clear()
-        await self._talk.run()
+        self._is_there.set()
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
+        try:
+            await self._talk.run()
+        finally:
+            await asyncio.wait({warming})
 
     # What a conversation tells --------------------------------------------------------------------------------
 
     def connected(self, running: "Running") -> None:
-        self.say(running.summary)
+        if running.summary != self._summary:
+            self._summary = running.summary
+            self.say(running.summary)
+        self._greet()
         if self.session.is_resumed and not self.context_used:
             self._replay()
+        self.window.refresh()
+
+    def stranded(self) -> None:
+        self._greet()
+
+    def _greet(self) -> None:
+        """Welcome who runs it for the first time, once it is known what there is to go on with."""
+        if self._welcomes:
+            from vtcode.tui.welcome import welcome
+
+            self._welcomes = False
+            self._do(welcome(self))
+
+    def awaits(self, what: str) -> None:
+        self._progress.say(what, time.monotonic())
         self.window.refresh()
 
     def begin(self, text: str) -> None:
@@ -213,9 +289,15 @@ class App:
         else:
             self.submit(text.strip("\n"))
 
+    def _commands(self) -> "Sequence[Item]":
+        from vtcode.tui.commands import items
+
+        return items(self)
+
     async def _command(self, line: str) -> None:
         from vtcode.tui.commands import dispatch
 
+        await self._is_there.wait()
         await dispatch(self, line)
 
     def _do(self, job: Coroutine[Any, Any, None]) -> None:
@@ -407,12 +489,30 @@ class App:
     def clear(self) -> None:
         self.window.clear()
 
+    def raw(self, sequence: str) -> None:
+        self.window.raw(sequence)
+
+    def messages(self) -> Sequence[Message]:
+        return self._talk.conversation.messages if self._talk is not None else ()
+
     def use_theme(self, theme: Theme) -> None:
         self.theme = theme
         self.window.use_theme(theme)
 
     def exit(self) -> None:
         self.leave()
+
+
+def _import_conversation() -> None:
+    for name in ("vtcode.tui.questions", "vtcode.tui.talk", "vtcode.sessions.store"):
+        importlib.import_module(name)
+
+
+def _warm_up() -> None:
+    """Import what draws the first answer while the model is waited for."""
+    from vtcode.tui.blocks import render_block
+
+    render_block("```python\npass\n```", THEMES[0], 10)
 
 
 async def _found(examine: Callable[[Mapping[str, str]], Any], environ: Mapping[str, str]) -> Any:

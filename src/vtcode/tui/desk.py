@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from vtcode.messages import Message
 from vtcode.sessions.session import Session
 from vtcode.sessions.store import Found
 from vtcode.settings import Settings
@@ -17,11 +18,19 @@ T = TypeVar("T")
 class Desk(Protocol):
     """One window of the program."""
 
-    settings: Settings
-    """As configured; `replace` it to have a change hold from the next connection on."""
     workspace: Workspace
     environ: Mapping[str, str]
     theme: Theme
+    flags: Sequence[str]
+    """Of the command line, that a command run beside this one is to be given too."""
+
+    @property
+    def settings(self) -> Settings:
+        """As configured; `replace` it to have a change hold from the next connection on."""
+        ...
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None: ...
 
     @property
     def session(self) -> Session:
@@ -96,6 +105,14 @@ class Desk(Protocol):
 
     def clear(self) -> None:
         """Clear the screen; the conversation stays."""
+        ...
+
+    def raw(self, sequence: str) -> None:
+        """Tell the terminal something that is not to be seen."""
+        ...
+
+    def messages(self) -> Sequence[Message]:
+        """Give what the model is sent of the conversation, the oldest first."""
         ...
 
     def use_theme(self, theme: Theme) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prompt_toolkit.buffer import Buffer
@@ -20,8 +20,15 @@ _FRESH: Final = 5.0
 class Menu:
     """Offers what fits the word at the cursor."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, commands: Callable[[], Sequence[Item]]) -> None:
+        """Begin.
+
+        Args:
+            workspace: whose files can be mentioned.
+            commands: lists those that there are; called when one is typed.
+        """
         self.on_change: Callable[[], None] = _nothing
+        self._commands = commands
         self._workspace = workspace
         self._files = Names(())
         self._listed = float("-inf")
@@ -48,7 +55,7 @@ class Menu:
         self._offer()
 
     def _offer(self) -> None:
-        found = complete(self._document.text_before_cursor, self._files)
+        found = complete(self._document.text_before_cursor, self._files, self._commands)
         self._items, self._start, self._at = found.items, found.start, 0
         self.on_change()
 

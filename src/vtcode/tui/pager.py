@@ -1,7 +1,6 @@
 """Long text, in the person's pager."""
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,14 +14,14 @@ def show_paged(title: str, text: str) -> None:
     What it shows is made safe. less may start no other program (LESSSECURE), since the text is not the person's.
     """
     text = f"{visible(title)}\n\n{visible(text)}\n"
-    command = shlex.split(os.environ.get("PAGER", "")) or ["less"]
-    program = shutil.which(command[0])
-    if program is None:
+    # By a shell, as git and man do it.
+    pager = os.environ.get("PAGER", "").strip() or (shutil.which("less") or "")
+    if not pager:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     environment = {**os.environ, "LESSSECURE": "1"}
-    process = subprocess.Popen([program, *command[1:]], stdin=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen(["/bin/sh", "-c", pager], stdin=subprocess.PIPE, env=environment, text=True)
     try:
         process.communicate(text)
     except BrokenPipeError:

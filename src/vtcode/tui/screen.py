@@ -6,6 +6,7 @@ height bounds, and never on how much was said before.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -62,6 +63,9 @@ class Screen(Renderer):
         self._last = 0.0
         super().__init__(DummyStyle(), output)
 
+    def request_absolute_cursor_position(self) -> None:
+        """Ask nothing: where on the screen the region stands does not matter here."""
+
     def commit(self, lines: Sequence[str]) -> None:
         """Have lines stand above the live region for good, from the next frame on."""
         self._done += lines
@@ -102,8 +106,13 @@ class Screen(Renderer):
         self._at = frame.cursor or (row, 0)
         written += _moved(self._at[0] - row) + "\r" + (f"\x1b[{self._at[1]}C" if self._at[1] else "")
         shown = _SHOW if frame.cursor is not None or is_done else ""
-        self.output.write_raw(f"{_BEGIN}{written}{shown}{_END}")
-        self.output.flush()
+        self.send(f"{_BEGIN}{written}{shown}{_END}")
+
+    def send(self, sequence: str) -> None:
+        """Write to the terminal. One that has gone away is no error: the hang-up that follows ends the program."""
+        with contextlib.suppress(OSError):
+            self.output.write_raw(sequence)
+            self.output.flush()
 
     def _anew(self, lines: Sequence[str], columns: int) -> str:
         """Draw everything, below what is done."""
@@ -144,23 +153,25 @@ class Screen(Renderer):
             # The size has changed: the frame that follows sees that by itself.
             return
         written = self._to_top(self._columns) + "\x1b[J" if self._is_drawn else ""
-        self.output.write_raw(f"{written}{_SHOW}")
-        self.output.flush()
+        self.send(f"{written}{_SHOW}")
+        self._stop_pastes()
         self._forget()
 
     def clear(self) -> None:
         """Clear the screen; what went into the scrollback stays there."""
-        self.output.write_raw("\x1b[H\x1b[2J")
+        self.send("\x1b[H\x1b[2J")
         self._forget()
 
     def reset(self, _scroll: bool = False, leave_alternate_screen: bool = True) -> None:
         """Leave the terminal as it was found, and draw everything at the next frame."""
         super().reset(_scroll=False, leave_alternate_screen=leave_alternate_screen)
+        self._stop_pastes()
+        self._forget()
+
+    def _stop_pastes(self) -> None:
         if self._pastes:
             self._pastes = False
-            self.output.disable_bracketed_paste()
-            self.output.flush()
-        self._forget()
+            self.send("\x1b[?2004l")
 
     def _forget(self) -> None:
         self._lines, self._at, self._is_drawn = [], (0, 0), False

@@ -27,7 +27,7 @@ class StatusFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def status_line(facts: StatusFacts, width: int, theme: Theme) -> str:
     """Write it; the least important parts are left out first."""
-    parts = [(importance, role, text) for importance, role, text in _parts(facts) if text]
+    parts = [part for part in _parts(facts) if part[2]]
     while len(parts) > 1 and _width(parts) > width:
         parts.remove(max(parts, key=lambda part: part[0]))
     line = theme.paint("dim", _BETWEEN).join(theme.paint(role, text) for _, role, text in parts)
@@ -58,7 +58,8 @@ def _parts(facts: StatusFacts) -> list[tuple[int, Role, str]]:
 
 def _context(facts: StatusFacts) -> str:
     if facts.context_size:
-        return f"{_short(facts.context_used)}/{_short(facts.context_size)} ({facts.context_used / facts.context_size:.0%})"
+        share = facts.context_used / facts.context_size
+        return f"{_short(facts.context_used)}/{_short(facts.context_size)} ({share:.0%})"
     return f"{_short(facts.context_used)} tokens" if facts.context_used else ""
 
 

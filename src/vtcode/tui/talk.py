@@ -37,6 +37,14 @@ class Listener(Protocol):
         """Be told what the conversation goes on with."""
         ...
 
+    def stranded(self) -> None:
+        """Be told that there is no server to go on with."""
+        ...
+
+    def awaits(self, what: str) -> None:
+        """Be told what is awaited, outside a turn."""
+        ...
+
     def say(self, text: str) -> None:
         """Show the person a line."""
         ...
@@ -190,12 +198,14 @@ class Talk:
                 full_auto=options.full_auto,
                 embedded=options.embedded,
                 session=self.session,
+                progress=self._listener.awaits,
             ) as running:
                 self.settings, self._options = settings, options
                 self._is_connecting = False
-                self._begin(running)
                 if switch:
+                    await self._load(running)
                     switch.tell(works=True)
+                self._begin(running)
                 await self._serve()
         except ProviderError as error:
             self._listener.fail(str(error))
@@ -205,11 +215,32 @@ class Talk:
                 if self.running is not None:
                     self.running = None
                     return
+            self._listener.stranded()
             await self._wait()
         finally:
             self._is_connecting = False
             if switch:
                 switch.tell(works=False)
+
+    async def _load(self, running: Running) -> None:
+        """Have a model that was chosen be there; one who does not wait for it can go on."""
+        self._listener.awaits(f"loading {running.model}")
+        self._turn = asyncio.create_task(self._loaded(running))
+        self._listener.changed()
+        try:
+            await asyncio.wait({self._turn})
+        finally:
+            loading, self._turn = self._turn, None
+            loading.cancel()
+            await asyncio.wait({loading})
+        if not loading.cancelled():
+            loading.result()
+
+    async def _loaded(self, running: Running) -> None:
+        def tell(share: float) -> None:
+            self._listener.awaits(f"loading {running.model} {share:.0%}")
+
+        await running.load(tell)
 
     def _begin(self, running: Running) -> None:
         self.running = running

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -17,6 +17,9 @@ Role = Literal[
     "warn",
     "accent",  # names: of tools, files, commands
     "heading",
+    "strong",
+    "em",
+    "struck",
     "code",
     "link",
     "quote",
@@ -35,7 +38,7 @@ Role = Literal[
 Depth = Literal["none", "16", "256", "full"]
 
 _RESET: Final = "\x1b[0m"
-_ATTRIBUTES: Final = {"bold": "1", "dim": "2", "italic": "3", "underline": "4", "reverse": "7"}
+_ATTRIBUTES: Final = {"bold": "1", "dim": "2", "italic": "3", "underline": "4", "reverse": "7", "strike": "9"}
 _ANSI: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
@@ -52,7 +55,11 @@ class Theme(msgspec.Struct, frozen=True):
 
     def paint(self, role: Role, text: str) -> str:
         """Give a safe text the look of a role."""
-        codes = _codes(self.styles.get(role, ""), self.depth)
+        return self.layer((role,), text)
+
+    def layer(self, roles: Sequence[Role], text: str) -> str:
+        """Give a safe text the look of several roles, the later ones over the earlier."""
+        codes = ";".join(filter(None, (_codes(self.styles.get(role, ""), self.depth) for role in roles)))
         if not codes or not text:
             return text
         # A line each, so that whoever cuts them apart leaves no style open.
@@ -103,6 +110,9 @@ _PLAIN: Final[Mapping[Role, str]] = {
     "prompt": "bold",
     "spinner": "dim",
     "heading": "bold",
+    "strong": "bold",
+    "em": "italic",
+    "struck": "strike",
     "link": "underline",
     "quote": "dim",
     "added_word": "bold",

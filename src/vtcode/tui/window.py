@@ -34,6 +34,8 @@ _AGAIN: Final = 1.5
 _MOST_TYPED: Final = 12
 """Rows of the editor."""
 _MOST_QUEUED: Final = 3
+_LOW: Final = 12
+"""Rows up to which a screen has none to spare."""
 _TICK: Final = 0.125
 """Seconds between two looks of what says that something goes on."""
 
@@ -101,6 +103,8 @@ class Window:
         self._hinted = 0.0
         self._escaped = 0.0
         self._ticking: asyncio.Task[None] | None = None
+        self._paging: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
         self.editor = Editor(history, self._typed)
         self._screen = Screen(output, self._compose, reflows=reflows)
         self.application: Application[None] = Application(
@@ -118,7 +122,21 @@ class Window:
         self.application.timeoutlen = 0.15
         # Keys are answered with the next frame at once.
         self.application.max_render_postpone_time = None
+        self.application.after_render += self._drew
         menu.on_change = self.refresh
+
+    async def drawn(self) -> None:
+        """Wait until the first frame is on the screen."""
+        await self._first.wait()
+
+    def _drew(self, _: object) -> None:
+        self._first.set()
+
+    def use_theme(self, theme: Theme) -> None:
+        """Draw everything from now on in a theme."""
+        self.theme = theme
+        self.transcript.use_theme(theme)
+        self.refresh()
 
     async def run(self) -> None:
         """Show it until the program ends."""
@@ -151,8 +169,8 @@ class Window:
 
     def raw(self, sequence: str) -> None:
         """Tell the terminal something that is not to be seen, such as that a turn has ended."""
-        self._screen.output.write_raw(sequence)
-        self._screen.output.flush()
+        if sequence:
+            self._screen.send(sequence)
 
     def hint(self, text: str) -> None:
         """Say something for a moment."""
@@ -166,9 +184,13 @@ class Window:
             self.transcript.resize(width)
         status = [self._status(width)]
         if (panel := self._panel) is not None:
-            room = max(1, height - 1)
+            # A line of air above it, where there is room.
+            air = [""] if height > _LOW else []
+            room = max(1, height - 1 - len(air))
             lines = panel.lines(width, room)[:room]
-            return Frame([*lines, *status][:height], panel.cursor(width, room))
+            cursor = panel.cursor(width, room)
+            moved = (cursor[0] + len(air), cursor[1]) if cursor is not None else None
+            return Frame([*air, *lines, *status][:height], moved)
         typed = self.editor.draw(
             width,
             min(_MOST_TYPED, max(1, height - 2)),
@@ -253,7 +275,7 @@ class Window:
             self.editor.paste(text)
 
     def enter(self) -> None:
-        if self._menu.is_open and self._menu.accept(self.editor.buffer, sends=True):
+        if self._menu.is_open and not self._menu.accept(self.editor.buffer):
             return
         before = self.editor.buffer.document.current_line_before_cursor
         if before.endswith("\\") and self.editor.buffer.document.is_cursor_at_the_end_of_line:
@@ -325,17 +347,19 @@ class Window:
         if (folded := self.transcript.folded()) is None:
             self.hint("Nothing is folded")
             return
-        _, title, text = folded
-        asyncio.get_running_loop().create_task(self.page(title, text))
+        self._paging = asyncio.create_task(self.page(folded.title, folded.text))
 
     async def page(self, title: str, text: str) -> None:
         """Show a long text in the pager, or where there is none, in the scrollback."""
         from prompt_toolkit.application import in_terminal
+        from prompt_toolkit.application.current import set_app
 
         from vtcode.tui.pager import show_paged
 
-        async with in_terminal():
-            await asyncio.to_thread(show_paged, title, text)
+        # Said here, since this may not run in a task of the application's.
+        with set_app(self.application):
+            async with in_terminal():
+                await asyncio.to_thread(show_paged, title, text)
 
     def edit_outside(self) -> None:
         self.editor.buffer.open_in_editor()
@@ -355,7 +379,7 @@ class Window:
             buffer.delete_before_cursor()
 
     def _typed(self) -> None:
-        self._menu.look(self.editor.buffer.document, asked=False)
+        self._menu.look(self.editor.buffer.document)
 
     def leave(self) -> None:
         """Take the window off the terminal."""

@@ -42,7 +42,7 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - width_of(text))
 
 
-def wrap(text: str, width: int, indent: str = "", first: str | None = None) -> list[str]:
+def wrap(text: str, width: int, indent: str = "", first: str | None = None, *, exact: bool = False) -> list[str]:
     """Break text into lines at blanks, and within words that are too long.
 
     Args:
@@ -50,35 +50,37 @@ def wrap(text: str, width: int, indent: str = "", first: str | None = None) -> l
         width: columns, the indent's counted.
         indent: what each line begins with.
         first: what the first one begins with instead, of the same width.
+        exact: break where a line is full and nowhere else, so that every blank is seen.
     """
     lines: list[str] = []
     room = max(1, width - width_of(indent))
     style = ""
     for line in text.expandtabs(4).split("\n"):
-        for row, style in _broken(line, room, style):
+        for row, follows in _broken(line, room, style, exact=exact):
             lines.append((first if first is not None and not lines else indent) + row)
+            style = follows
     return lines
 
 
-def _broken(line: str, room: int, style: str) -> Iterator[tuple[str, str]]:
+def _broken(line: str, room: int, style: str, *, exact: bool) -> Iterator[tuple[str, str]]:
     """Yield the rows of a line, each with the style that the next one goes on with."""
     if len(line) <= room and line.isascii() and line.isprintable() and not style:
         yield line, ""
         return
     row, used = style, 0
     began = style
-    for word, columns in _words(line):
+    for word, columns in _words(line, exact=exact):
         if _SGR.fullmatch(word):
             row += word
             began = "" if word in (_RESET, "\x1b[m") else began + word
             continue
         if used and used + columns > room:
-            if word.isspace():
+            if word.isspace() and not exact:
                 # The blank that a line is broken at is not seen.
                 yield _closed(row, began), began
                 row, used = began, 0
                 continue
-            yield _closed(row.rstrip(" ") if not row.endswith("m") else row, began), began
+            yield _closed(row if exact else row.rstrip(" "), began), began
             row, used = began, 0
         if columns > room:
             for cell, size in _cells(word):
@@ -97,10 +99,13 @@ def _closed(row: str, style: str) -> str:
     return row + _RESET if style else row
 
 
-def _words(line: str) -> Iterator[tuple[str, int]]:
+def _words(line: str, *, exact: bool) -> Iterator[tuple[str, int]]:
     for piece in _SGR.split(line):
         if _SGR.fullmatch(piece):
             yield piece, 0
+            continue
+        if exact:
+            yield from _cells(piece)
             continue
         for word in re.findall(r"\s+|\S+", piece):
             yield word, width_of(word)

@@ -1,0 +1,1 @@
+"""Tests of the window, in a real terminal."""
