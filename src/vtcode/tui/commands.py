@@ -2,14 +2,22 @@
 
 import difflib
 import importlib
+import os
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from vtcode.configfile import ConfigError
+from vtcode.output import UsageError
+from vtcode.providers import ProviderError
 from vtcode.tui.completion import Item
 from vtcode.tui.desk import Desk
+from vtcode.workspace import WorkspaceError
+
+if TYPE_CHECKING:
+    from vtcode.tui.prompts import Prompt
 
 _WORD: Final = re.compile(r"/([A-Za-z][\w:-]*)(?:\s+(.*))?", re.DOTALL)
 
@@ -79,11 +87,11 @@ def is_command(line: str, desk: Desk) -> bool:
     """Tell a command from a task that begins with a path, such as `/etc/hosts is what?`."""
     if (match := _WORD.fullmatch(line.strip())) is None:
         return False
-    if find(match[1]) is not None or not match[2]:
+    name = match[1]
+    if find(name) is not None or not match[2] or name in _own(desk):
         return True
-    from vtcode.tui.prompts import prompts
-
-    return match[1] in prompts(desk)
+    # Mistyped, rather than about a folder such as `/bin`.
+    return bool(_near(name, desk)) and not os.path.lexists(f"/{name}")
 
 
 async def dispatch(desk: Desk, line: str) -> None:
@@ -96,24 +104,24 @@ async def dispatch(desk: Desk, line: str) -> None:
         if command.needs_rest and desk.is_working:
             desk.fail(f"/{command.name} has to wait: Esc interrupts what runs.")
             return
-        await command.run(desk, arguments)
+        try:
+            await command.run(desk, arguments)
+        except (UsageError, ConfigError, ProviderError, WorkspaceError) as error:
+            desk.fail(str(error))
         return
-    from vtcode.tui.prompts import filled, prompts
+    from vtcode.tui.prompts import filled
 
-    if (prompt := prompts(desk).get(name)) is not None:
+    if (prompt := _own(desk).get(name)) is not None:
         desk.submit(filled(prompt, arguments))
         return
-    known = [command.name for command in COMMANDS] + list(prompts(desk))
-    near = difflib.get_close_matches(name, known, n=1)
+    near = _near(name, desk)
     hint = f" Did you mean /{near[0]}?" if near else ""
     desk.fail(f"There is no command /{name}.{hint} /help lists them.")
 
 
 def items(desk: Desk) -> list[Item]:
     """List them for completion, and after them the prompts of the person's own."""
-    from vtcode.tui.prompts import prompts
-
-    own = prompts(desk)
+    own = _own(desk)
     return [
         *(
             Item(f"/{command.name}", f"/{command.name}", command.summary, takes_arguments=bool(command.usage))
@@ -121,3 +129,15 @@ def items(desk: Desk) -> list[Item]:
         ),
         *(Item(f"/{name}", f"/{name}", prompt.about, takes_arguments=True) for name, prompt in own.items()),
     ]
+
+
+def _own(desk: Desk) -> "dict[str, Prompt]":
+    """Give the prompts that can be sent: a command of the same name comes before one."""
+    from vtcode.tui.prompts import prompts
+
+    return {name: prompt for name, prompt in prompts(desk).items() if find(name) is None}
+
+
+def _near(name: str, desk: Desk) -> list[str]:
+    known = [*(command.name for command in COMMANDS), *_own(desk)]
+    return difflib.get_close_matches(name.lower(), known, n=1)
