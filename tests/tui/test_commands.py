@@ -98,3 +98,23 @@ def test_a_terminal_inside_another_passes_the_clipboard_on() -> None:
     assert "".join(pieces) == bare
     assert max(map(len, pieces)) <= 700
     assert osc52("x", {"TERM": "linux"}) is None
+
+
+def test_a_model_is_unloaded_and_loaded_again_by_the_next_request(home: Path) -> None:
+    with bench(home, says("First."), says("Second.")) as b, window(b, rows=30, columns=120) as t:
+        t.ready()
+        t.say("go")
+        t.wait("First.")
+        t.ready()
+        t.say("/local unload other")
+        t.wait("error: other is not loaded")
+        t.say("/local load")
+        t.wait("error: Write /local, or /local unload")
+        t.say("/local unload scripted")
+        t.wait("scripted is unloaded. The next request loads it again.")
+        t.say("/local")
+        t.wait("in use · not loaded")
+        t.press("escape")
+        t.gone("Local server")
+        t.say("go on")
+        t.wait("Second.")

@@ -43,7 +43,13 @@ class Command(msgspec.Struct, frozen=True):
 
 COMMANDS: Final = (
     Command("model", "[ID]", "choose the model: the catalogue, the server's, or any other id", "server:model", True),
-    Command("local", "", "the server: what is loaded; load, unload, start the embedded one", "server:local", True),
+    Command(
+        "local",
+        "[unload ID]",
+        "the server: what is loaded; load, unload, start the embedded one",
+        "server:local",
+        True,
+    ),
     Command("status", "", "what this conversation works with", "facts:status"),
     Command("context", "", "what the model's context is spent on", "facts:context"),
     Command(
