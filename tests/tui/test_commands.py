@@ -118,3 +118,15 @@ def test_a_model_is_unloaded_and_loaded_again_by_the_next_request(home: Path) ->
         t.gone("Local server")
         t.say("go on")
         t.wait("Second.")
+
+
+def test_an_argument_is_completed_and_the_last_one_sends_the_command(home: Path) -> None:
+    with bench(home, says("x")) as b, window(b, columns=100) as t:
+        t.ready()
+        t.type("/policy wri")
+        t.wait("› write_file")
+        t.press("enter")
+        t.type("de")
+        t.wait("› deny")
+        t.press("enter")
+        t.wait("write_file: deny, until vtcode ends")

@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtcode.tui.completion import Names, complete
+from vtcode.tui.completion import Item, Names, complete
 
 _WORDS = "src test lib core util model server agent config parse token render main index data file view".split()
 
@@ -47,3 +47,19 @@ def test_a_name_with_blanks_is_quoted_and_one_with_a_quotation_mark_left_out() -
     names = Names(["a b.py", 'c"d.py', "e.py"])
     assert [item.text for item in complete("@", names, list).items] == ['@"a b.py"', "@e.py"]
     assert [item.text for item in complete('look at @"a ', names, list).items] == ['@"a b.py"']
+
+
+def test_arguments_are_completed_where_they_are_known_beforehand() -> None:
+    policy = Item("/policy", "/policy", words=(("read_file", "write_file"), ("allow", "deny")))
+
+    def offered(text: str) -> list[str]:
+        found = complete(text, Names(["x"]), lambda: [policy, Item("/model", "/model")])
+        return [text[: found.start] + item.text for item in found.items]
+
+    assert offered("/policy ") == []
+    assert offered("/policy wr") == ["/policy write_file"]
+    assert offered("/policy write_file d") == ["/policy write_file deny"]
+    assert offered("/policy write_file ") == []
+    assert offered("/policy write_file deny x") == []
+    assert offered("/model x") == []
+    assert offered("see /policy ") == []

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from vtcode.approval import BUILT_IN, Policy
 from vtcode.configfile import ConfigError
 from vtcode.output import UsageError
 from vtcode.providers import ProviderError
 from vtcode.tui.completion import Item
 from vtcode.tui.desk import Desk
+from vtcode.tui.theme import THEMES
 from vtcode.workspace import WorkspaceError
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Command(msgspec.Struct, frozen=True):
     none of them."""
     needs_rest: bool = False
     """Whether it must wait for the end of the turn."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """What its first argument can be, and the ones after it, where that is known beforehand."""
 
     @property
     def run(self) -> Callable[[Desk, str], Awaitable[None]]:
@@ -49,6 +53,7 @@ COMMANDS: Final = (
         "the server: what is loaded; load, unload, start the embedded one",
         "server:local",
         True,
+        (("unload",), ()),
     ),
     Command("status", "", "what this conversation works with", "facts:status"),
     Command("context", "", "what the model's context is spent on", "facts:context"),
@@ -58,6 +63,7 @@ COMMANDS: Final = (
         "make the conversation shorter; fast: by rule, without the model",
         "session:compact",
         True,
+        (("fast",),),
     ),
     Command("clear", "", "clear the screen; the conversation stays", "session:clear"),
     Command("new", "", "begin another conversation", "session:new", True),
@@ -66,10 +72,22 @@ COMMANDS: Final = (
     Command("diff", "[RANGE]", "changes that are not committed, or a range of revisions", "files:diff"),
     Command("review", "[RANGE]", "have the model review these changes", "files:review"),
     Command("approvals", "", "what was approved always, and revoking it", "rules:approvals"),
-    Command("policy", "[TOOL allow|prompt|deny]", "the policies of tools; change one for now", "rules:policy"),
+    Command(
+        "policy",
+        "[TOOL allow|prompt|deny]",
+        "the policies of tools; change one for now",
+        "rules:policy",
+        words=(tuple(BUILT_IN), tuple(Policy)),
+    ),
     Command("sandbox", "", "what commands can reach here", "facts:sandbox"),
     Command("mcp", "", "servers of tools, and their tools", "facts:mcp"),
-    Command("theme", "[NAME]", "choose the colours, with a preview", "look:theme"),
+    Command(
+        "theme",
+        "[NAME]",
+        "choose the colours, with a preview",
+        "look:theme",
+        words=(tuple(theme.name for theme in THEMES),),
+    ),
     Command("init", "", "write a commented vtcode.toml and a draft of AGENTS.md", "files:init"),
     Command("doctor", "", "look at everything that a run needs", "facts:doctor"),
     Command("export", "[FILE]", "write this conversation to a file, as Markdown", "session:export"),
@@ -130,7 +148,13 @@ def items(desk: Desk) -> list[Item]:
     own = _own(desk)
     return [
         *(
-            Item(f"/{command.name}", f"/{command.name}", command.summary, takes_arguments=bool(command.usage))
+            Item(
+                f"/{command.name}",
+                f"/{command.name}",
+                command.summary,
+                takes_arguments=bool(command.usage),
+                words=(tuple(known.name for known in COMMANDS),) if command.name == "help" else command.words,
+            )
             for command in COMMANDS
         ),
         *(Item(f"/{name}", f"/{name}", prompt.about, takes_arguments=True) for name, prompt in own.items()),

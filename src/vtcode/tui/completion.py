@@ -14,6 +14,8 @@ MOST: Final = 8
 
 _MENTION: Final = re.compile(r'(?:^|(?<=[\s(]))@("[^"]*|[^\s"]*)$')
 _COMMAND: Final = re.compile(r"/[\w:-]*$")
+_ARGUMENT: Final = re.compile(r"(/[\w:-]+) +((?:[\w-]+ +)*)([\w-]+)")
+"""Begun at least: Enter takes what is offered, and behind a mere blank nobody has said what they want."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -26,6 +28,8 @@ class Item(msgspec.Struct, frozen=True):
     goes_on: bool = False
     """Whether more of the word follows, so that no blank does."""
     takes_arguments: bool = False
+    words: tuple[tuple[str, ...], ...] = ()
+    """Of a command: what its first argument can be, and the ones after it."""
 
 
 class Completions(msgspec.Struct, frozen=True):
@@ -86,6 +90,12 @@ def complete(before: str, files: Names, commands: Callable[[], Sequence[Item]]) 
         fitting = [item for item in known if item.text[1:].startswith(word)]
         fitting += [item for item in known if item not in fitting and word in item.text]
         return Completions(0, tuple(fitting[:MOST]))
+    if (match := _ARGUMENT.fullmatch(before)) is not None:
+        words = next((item.words for item in commands() if item.text == match[1]), ())
+        at = len(match[2].split())
+        rest = at + 1 < len(words)
+        fitting = [word for word in words[at] if word.startswith(match[3].lower())] if at < len(words) else []
+        return Completions(match.start(3), tuple(Item(word, word, takes_arguments=rest) for word in fitting[:MOST]))
     if (match := _MENTION.search(before)) is not None:
         query = match[1].removeprefix('"')
         return Completions(match.start(), tuple(map(_mention, files.best(query))))
