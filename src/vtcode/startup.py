@@ -72,6 +72,8 @@ class Running(msgspec.Struct, frozen=True):
     load: Callable[[Callable[[float], None]], Awaitable[bool]]
     """Has the model loaded now, where the server can; tells whether it was. It is given what is told how far that is,
     as a share of 1. Raises a ProviderError."""
+    unload: Callable[[str], Awaitable[bool]]
+    """Has a model let go, where the server can; tells whether it was. Raises a ProviderError."""
     prefix_size: int
     """Characters of what stands before the conversation in each request: system text and tools."""
     rules: Rules
@@ -211,6 +213,7 @@ async def start(
                 list_models=provider.models,
                 efforts=provider.efforts,
                 load=lambda tell: provider.load(model, tell),
+                unload=provider.unload,
                 prefix_size=len(prefix),
                 rules=rules,
                 within=within,

@@ -211,6 +211,10 @@ class Provider(Protocol):
         """
         ...
 
+    async def unload(self, model: str) -> bool:
+        """Have a model let go; False where it is not loaded, or the server cannot. Raises a `ProviderError`."""
+        ...
+
     async def close(self) -> None:
         """Close the connections."""
         ...

@@ -143,10 +143,16 @@ class HttpProvider:
             return False
         watching = asyncio.create_task(self._watch(model, tell))
         try:
-            return await self._load(model)
+            # As long as it takes: a large model is read from a slow disk.
+            return await self._order("models/load", {"model": model}, model)
         finally:
             watching.cancel()
             await asyncio.wait({watching})
+
+    async def unload(self, model: str) -> bool:
+        if not self.endpoint.preset.has_native_list:
+            return False
+        return await self._order("models/unload", {"instance_id": model}, model)
 
     async def _watch(self, model: str, tell: Callable[[float], None]) -> None:
         """Tell how far a load is, where the server says."""
@@ -157,9 +163,9 @@ class HttpProvider:
                 if not isinstance(answer, Answer) and (share := read_progress(answer, model)) is not None:
                     tell(share)
 
-    async def _load(self, model: str) -> bool:
-        # As long as it takes: a large model is read from a slow disk.
-        request = self._client.build_request("POST", api_url(self.address, "models/load"), json={"model": model})
+    async def _order(self, path: str, body: JsonObject, model: str) -> bool:
+        """Have the server do something with a model; False where it cannot. Raises a ProviderError."""
+        request = self._client.build_request("POST", api_url(self.address, path), json=body)
         try:
             response = await self._client.send(request, stream=True)
         except httpx2.RequestError as error:

@@ -14,6 +14,8 @@ MOST: Final = 8
 
 _MENTION: Final = re.compile(r'(?:^|(?<=[\s(]))@("[^"]*|[^\s"]*)$')
 _COMMAND: Final = re.compile(r"/[\w:-]*$")
+_ARGUMENT: Final = re.compile(r"(/[\w:-]+) +((?:[\w-]+ +)*)([\w-]+)")
+"""Begun at least: Enter takes what is offered, and behind a mere blank nobody has said what they want."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -26,6 +28,8 @@ class Item(msgspec.Struct, frozen=True):
     goes_on: bool = False
     """Whether more of the word follows, so that no blank does."""
     takes_arguments: bool = False
+    words: tuple[tuple[str, ...], ...] = ()
+    """Of a command: what its first argument can be, and the ones after it."""
 
 
 class Completions(msgspec.Struct, frozen=True):
@@ -40,8 +44,8 @@ class Names:
     """Names of files, ready to be searched."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Take names in order; those that cannot be written in a line are left out."""
-        self._names = [name for name in names if name.isprintable()]
+        """Take names in order; those that cannot be written in a line, or in quotes, are left out."""
+        self._names = [name for name in names if name.isprintable() and '"' not in name]
         self._lower = [name.lower() for name in self._names]
 
     def best(self, query: str, most: int = MOST) -> list[str]:
@@ -53,19 +57,23 @@ class Names:
         wanted = query.lower()
         if not wanted:
             return self._names[:most]
-        letters = re.compile(".*?".join(map(re.escape, wanted)))
-        scored: list[tuple[int, int, str]] = []
-        for name, lower in zip(self._names, self._lower, strict=True):
-            at = lower.find(wanted)
-            if at >= 0:
-                last = lower.rfind("/") + 1
-                rank = 0 if lower.startswith(wanted, last) else 1 if at == 0 or lower.find(wanted, last) >= 0 else 2
-            elif letters.search(lower):
-                rank = 3
-            else:
-                continue
-            scored.append((rank, len(name), name))
-        return [name for _, _, name in nsmallest(most, scored)]
+        holding = [at for at, lower in enumerate(self._lower) if wanted in lower]
+        found = nsmallest(most, holding, key=lambda at: _rank(self._lower[at], wanted))
+        if len(found) < most:
+            # Slow, and seldom of use: mostly a piece of a name is typed.
+            scattered = re.compile("".join(f"[^{letter}]*{letter}" for letter in map(re.escape, wanted))).match
+            taken = set(holding)
+            others = [at for at, lower in enumerate(self._lower) if scattered(lower) and at not in taken]
+            found += nsmallest(most - len(found), others, key=lambda at: (len(self._names[at]), self._names[at]))
+        return [self._names[at] for at in found]
+
+
+def _rank(name: str, wanted: str) -> tuple[int, int, str]:
+    """Tell how badly a name fits that holds what is wanted."""
+    last = name.rfind("/") + 1
+    if name.startswith(wanted, last):
+        return 0, len(name), name
+    return 1 if name.startswith(wanted) or name.find(wanted, last) >= 0 else 2, len(name), name
 
 
 def complete(before: str, files: Names, commands: Callable[[], Sequence[Item]]) -> Completions:
@@ -82,6 +90,12 @@ def complete(before: str, files: Names, commands: Callable[[], Sequence[Item]]) 
         fitting = [item for item in known if item.text[1:].startswith(word)]
         fitting += [item for item in known if item not in fitting and word in item.text]
         return Completions(0, tuple(fitting[:MOST]))
+    if (match := _ARGUMENT.fullmatch(before)) is not None:
+        words = next((item.words for item in commands() if item.text == match[1]), ())
+        at = len(match[2].split())
+        rest = at + 1 < len(words)
+        fitting = [word for word in words[at] if word.startswith(match[3].lower())] if at < len(words) else []
+        return Completions(match.start(3), tuple(Item(word, word, takes_arguments=rest) for word in fitting[:MOST]))
     if (match := _MENTION.search(before)) is not None:
         query = match[1].removeprefix('"')
         return Completions(match.start(), tuple(map(_mention, files.best(query))))
@@ -90,5 +104,5 @@ def complete(before: str, files: Names, commands: Callable[[], Sequence[Item]]) 
 
 def _mention(name: str) -> Item:
     """Write a file as it is mentioned: the model is given its name, and reads it when it needs to."""
-    text = f'@"{name}"' if re.search(r'[\s"]', name) else f"@{name}"
+    text = f'@"{name}"' if re.search(r"\s", name) else f"@{name}"
     return Item(text, visible(name, one_line=True))

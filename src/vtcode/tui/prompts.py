@@ -1,6 +1,10 @@
 """Prompts of the person's own: Markdown files, each a slash command."""
 
+import contextlib
+import os
 import re
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +13,7 @@ import msgspec
 from vtcode.places import user_file
 from vtcode.text import visible
 from vtcode.tui.desk import Desk
+from vtcode.workspace import WorkspaceError
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _MOST: Final = 100
@@ -28,12 +33,19 @@ def prompts(desk: Desk) -> dict[str, Prompt]:
     """Read them, by name: `prompts/*.md` beside the person's vtcode.toml, then the workspace's `.vtcode/prompts`.
 
     The workspace's are only sent when somebody types their name, so that they can do no more than a file that the
-    model reads; those of the person come before them.
+    model reads; those of the person come before them. What a workspace names by a link is read within it alone.
     """
     found: dict[str, Prompt] = {}
-    for folder in (user_file(desk.environ).parent / "prompts", desk.workspace.root / ".vtcode" / "prompts"):
-        for name, prompt in _read(folder).items():
-            found.setdefault(name, prompt)
+    for name, path in _files(user_file(desk.environ).parent / "prompts"):
+        # The person's own, so it may be a link.
+        with contextlib.suppress(OSError):
+            _keep(found, name, _read(path))
+    for name, path in _files(desk.workspace.root / ".vtcode" / "prompts"):
+        if name not in found:
+            with contextlib.suppress(OSError, WorkspaceError):
+                located = desk.workspace.locate(f".vtcode/prompts/{path.name}")
+                with desk.workspace.open_file(located) as file:
+                    _keep(found, name, file.read(_MOST_BYTES))
     return found
 
 
@@ -52,24 +64,27 @@ def filled(prompt: Prompt, arguments: str) -> str:
     return _PLACE.sub(place, prompt.text)
 
 
-def _read(folder: Path) -> dict[str, Prompt]:
-    found: dict[str, Prompt] = {}
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".md" and path.is_file())
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".md")
     except OSError:
-        return found
+        return
     for path in paths[:_MOST]:
-        if not _NAME.fullmatch(path.stem):
-            continue
-        try:
-            with path.open("rb") as file:
-                text = file.read(_MOST_BYTES).decode("utf-8", "replace")
-        except OSError:
-            continue
-        about, text = _split(text)
-        if text.strip():
-            found[path.stem] = Prompt(text.strip(), about)
-    return found
+        if _NAME.fullmatch(path.stem):
+            yield path.stem, path
+
+
+def _read(path: Path) -> bytes:
+    # Opening a pipe would wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return file.read(_MOST_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+
+
+def _keep(found: dict[str, Prompt], name: str, data: bytes) -> None:
+    about, text = _split(data.decode("utf-8", "replace").replace("\r\n", "\n"))
+    if text.strip():
+        found[name] = Prompt(text.strip(), about)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -20,7 +20,10 @@ async def help_(desk: Desk, arguments: str) -> None:
         desk.write(wrap(f"{_usage(command)}: {command.summary}", width))
         return
     rows = [(_usage(command), command.summary) for command in COMMANDS]
-    own = [(f"/{name}", prompt.about) for name, prompt in prompts(desk).items()]
+    own = [
+        (f"/{name}", prompt.about if find(name) is None else "not used: there is a command of this name")
+        for name, prompt in prompts(desk).items()
+    ]
     lines = ["", desk.theme.paint("heading", "Commands"), *table(desk.theme, rows, width)]
     if own:
         lines += ["", desk.theme.paint("heading", "Your prompts"), *table(desk.theme, own, width)]

@@ -17,9 +17,11 @@ async def model(desk: Desk, arguments: str) -> None:
 
 
 async def local(desk: Desk, arguments: str) -> None:
-    """Show the server and what it has loaded; go on with one of its models, or start the embedded server."""
-    del arguments
+    """Show the server and what it has loaded; go on with one of its models, unload one, start the embedded server."""
     running = desk.running
+    if arguments:
+        await _unload(desk, arguments)
+        return
     listed: list[ModelInfo] = []
     try:
         listed = await running.list_models() if running is not None else []
@@ -41,6 +43,20 @@ async def local(desk: Desk, arguments: str) -> None:
         await use(desk, DEFAULT_MODEL, embedded=True)
     elif chosen is not None:
         await use(desk, chosen)
+
+
+async def _unload(desk: Desk, arguments: str) -> None:
+    word, _, named = arguments.partition(" ")
+    model = named.strip()
+    if word != "unload" or not model:
+        desk.fail("Write /local, or /local unload and the id of a model.")
+    elif desk.running is None:
+        desk.fail(f"{desk.settings.base_url} is not connected.")
+    elif not await desk.running.unload(model):
+        desk.fail(f"{model} is not loaded, or the server unloads models by itself. /local shows what is loaded.")
+    else:
+        again = " The next request loads it again." if model == desk.running.model else ""
+        desk.say(f"{model} is unloaded.{again}")
 
 
 def _detail(info: ModelInfo, current: str) -> str:

@@ -2,19 +2,20 @@
 
 import os
 import re
-from pathlib import Path
 
 from vtcode.commands.opening import row
 from vtcode.messages import AssistantMessage
+from vtcode.places import state_folder
 from vtcode.sessions import SessionError
 from vtcode.sessions.history import History
 from vtcode.sessions.lines import local_minute
 from vtcode.sessions.rewinding import Step, checked_turn, forced, plan, restore, rewind_conversation, undone
 from vtcode.sessions.store import Found, Sessions, summary, title
 from vtcode.sessions.telling import as_markdown
+from vtcode.tomledit import replace_text
 from vtcode.tools.diff import unified_diff
 from vtcode.tui.chooser import Chooser, Row
-from vtcode.tui.copying import MOST_BYTES, osc52
+from vtcode.tui.copying import MOST_BYTES, osc52, plain
 from vtcode.tui.desk import Desk
 from vtcode.tui.diff import render_diff
 from vtcode.tui.questions import ConfirmPanel
@@ -169,7 +170,7 @@ async def export(desk: Desk, arguments: str) -> None:
     if not desk.session.is_kept:
         desk.say("Nothing was said yet.")
         return
-    path = desk.workspace.root / Path(arguments or f"vtcode-{desk.session.id}.md").expanduser()
+    path = desk.workspace.root / os.path.expanduser(arguments or f"vtcode-{desk.session.id}.md")
     shown = path.relative_to(desk.workspace.root) if path.is_relative_to(desk.workspace.root) else path
     read, history = Sessions(desk.environ).named(desk.session.id).read()
     try:
@@ -204,8 +205,10 @@ async def copy(desk: Desk, arguments: str) -> None:
         text, what = blocks[number - 1], f"Block {number}"
     told = osc52(text, desk.environ)
     if told is None:
-        desk.fail(
-            f"It is too long for the clipboard of a terminal ({MOST_BYTES:,} bytes). /export writes it to a file."
+        path = state_folder(desk.environ) / "copied.md"
+        replace_text(path, plain(text))
+        desk.say(
+            f"{what} cannot go through this terminal to a clipboard (at most {MOST_BYTES:,} bytes): it is in {path}."
         )
         return
     desk.raw(told)
