@@ -195,6 +195,13 @@ def test_attention_is_called_for_as_the_terminal_can_show_it() -> None:
     assert attention({"TERM_PROGRAM": "WezTerm"}, "auto") == "\x1b]9;vtcode is done\x07"
     assert attention({"TERM_PROGRAM": "WezTerm", "TMUX": "1"}, "auto").startswith("\x1bPtmux;\x1b\x1b]9;")
     assert attention({"TERM_PROGRAM": "WezTerm"}, "bell") == "\x07"
+    # tmux names itself, and by default passes nothing on.
+    passed = "\x1bPtmux;\x1b\x1b]9;vtcode is done\x07\x1b\\\x07"
+    assert attention({"TERM_PROGRAM": "tmux", "TMUX": "1", "KITTY_WINDOW_ID": "1"}, "auto") == passed
+    assert attention({"TERM_PROGRAM": "tmux", "TMUX": "1"}, "auto") == "\x07"
+    assert attention({"TERM_PROGRAM": "vscode", "KITTY_WINDOW_ID": "1"}, "auto") == "\x07"
+    assert attention({"WT_SESSION": "1"}, "auto") == "\x07"
+    assert attention({"TERM": "xterm-kitty"}, "auto", "a\x1b]0;b\x07") == "\x1b]9;a\\x1b]0;b\\x07\x07"
     assert attention({"TERM_PROGRAM": "WezTerm"}, "off") == ""
 
 
