@@ -195,6 +195,13 @@ def test_attention_is_called_for_as_the_terminal_can_show_it() -> None:
     assert attention({"TERM_PROGRAM": "WezTerm"}, "auto") == "\x1b]9;vtcode is done\x07"
     assert attention({"TERM_PROGRAM": "WezTerm", "TMUX": "1"}, "auto").startswith("\x1bPtmux;\x1b\x1b]9;")
     assert attention({"TERM_PROGRAM": "WezTerm"}, "bell") == "\x07"
+    # tmux names itself, and by default passes nothing on.
+    passed = "\x1bPtmux;\x1b\x1b]9;vtcode is done\x07\x1b\\\x07"
+    assert attention({"TERM_PROGRAM": "tmux", "TMUX": "1", "KITTY_WINDOW_ID": "1"}, "auto") == passed
+    assert attention({"TERM_PROGRAM": "tmux", "TMUX": "1"}, "auto") == "\x07"
+    assert attention({"TERM_PROGRAM": "vscode", "KITTY_WINDOW_ID": "1"}, "auto") == "\x07"
+    assert attention({"WT_SESSION": "1"}, "auto") == "\x07"
+    assert attention({"TERM": "xterm-kitty"}, "auto", "a\x1b]0;b\x07") == "\x1b]9;a\\x1b]0;b\\x07\x07"
     assert attention({"TERM_PROGRAM": "WezTerm"}, "off") == ""
 
 
@@ -276,7 +283,7 @@ def test_what_was_not_seen_to_its_end_is_never_approved(keys: list[str], height:
         if not panel.is_done:
             panel.press(key)
     if panel.is_done and panel.result is not None and panel.result.approved:
-        assert "199" in seen or "end" in keys or "pagedown" in keys or " " in keys
+        assert "199" in seen
 
 
 def test_each_answer_has_its_key_and_those_that_last_are_offered_only_where_they_can() -> None:
@@ -338,3 +345,62 @@ def test_a_question_of_the_model_takes_words_of_ones_own() -> None:
     for key in ("up", "up", "down", "down", "x", "y", "backspace", "enter"):
         panel.press(key)
     assert panel.result == "x"
+
+
+def test_the_end_counts_as_seen_when_it_is_drawn_and_not_when_the_key_for_it_came() -> None:
+    clock = Clock()
+    panel = ApprovalPanel(asked("\n".join(map(str, range(200)))), THEME, clock)
+    panel.lines(80, 12)
+    clock.now += 1
+    for key in ("end", "y"):
+        panel.press(key)
+    assert not panel.is_done
+    assert any("199" in line for line in panel.lines(80, 12))
+    panel.press("y")
+    assert panel.result == Decision(Answer.ONCE)
+
+
+@pytest.mark.parametrize("height", [1, 2])
+@pytest.mark.parametrize("text", ["make all", "one\ntwo\nthree"])
+def test_a_screen_too_low_for_the_text_approves_nothing_that_it_did_not_show(height: int, text: str) -> None:
+    clock = Clock()
+    panel = ApprovalPanel(asked(text), THEME, clock)
+    shown: list[str] = []
+    for _ in range(5):
+        shown += panel.lines(80, height)
+        clock.now += 1
+        panel.press("pagedown")
+    panel.press("y")
+    assert not panel.is_done or all(any(line in row for row in shown) for line in text.split("\n"))
+    assert height > 1 or not panel.is_done
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("l\u0455 -la", "letters that look like others"),
+        ("echo \u202eabc", "characters that are not seen"),
+        ("\x1b[2Jl\u0455", "characters that are not seen and letters that look like others"),
+        ("ls -la", ""),
+    ],
+)
+def test_what_is_not_what_it_seems_is_told(text: str, told: str) -> None:
+    shown = " ".join(ApprovalPanel(asked(text), THEME, Clock()).lines(120, 24))
+    assert (f"it has {told}, written here by their numbers" in shown) if told else "Beware" not in shown
+
+
+@given(st.text(max_size=200), st.integers(20, 100), st.integers(6, 30))
+def test_every_letter_of_a_diff_is_shown_before_it_can_be_approved(text: str, width: int, height: int) -> None:
+    from vtcode.text import marked
+    from vtcode.tools.diff import unified_diff
+
+    diff = unified_diff("a.py", "", text.replace("\r", ""))
+    clock = Clock()
+    panel = ApprovalPanel(asked(diff, "diff"), THEME, clock)
+    shown = ""
+    for _ in range(400):
+        shown += "".join(panel.lines(width, height))
+        clock.now += 1
+        panel.press("pagedown")
+    added = "".join(line[1:] for line in marked(diff).split("\n") if line.startswith("+") and line[:3] != "+++")
+    assert {letter for letter in added if letter.isprintable() and not letter.isspace()} <= set(shown)

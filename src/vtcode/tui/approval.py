@@ -8,10 +8,11 @@ from typing import Final
 from vtcode.approver import Answer, ApprovalRequest, Decision
 from vtcode.text import marked, visible
 from vtcode.tui.diff import render_diff
+from vtcode.tui.entryline import entry_line
 from vtcode.tui.guard import Guard
 from vtcode.tui.panel import Entry, Panel
 from vtcode.tui.theme import Theme
-from vtcode.tui.wrap import cut, width_of, wrap
+from vtcode.tui.wrap import cut, wrap
 
 _LONG: Final = 400
 """Characters of a text from which its length is told."""
@@ -48,6 +49,7 @@ class ApprovalPanel(Panel[Decision]):
         self._most = 0
         """The last value that the top can have."""
         self._seen_all = False
+        self._warning = self._unusual()
         self._body: tuple[int, list[str]] = (0, [])
 
     # Drawing -------------------------------------------------------------------------------------------------
@@ -57,6 +59,9 @@ class ApprovalPanel(Panel[Decision]):
         theme, request = self._theme, self._request
         name = visible(request.call.name, one_line=True)
         head = [cut(f"{theme.paint('warn', '?')} {theme.paint('heading', f'{name} asks to run')}", width)]
+        title = len(head)
+        if self._warning:
+            head += [theme.paint("warn", line) for line in wrap(self._warning, width)]
         facts = wrap(self._facts(), width)
         below = 2 if self._entry is not None else len(self._choices)
         body = self._text(width)
@@ -64,15 +69,20 @@ class ApprovalPanel(Panel[Decision]):
         if room < 3:
             # On a very low screen the text comes first: what is decided about must be seen.
             facts, room = [], height - len(head) - below
+        if room < 3:
+            head = head[:title]
+            room = height - len(head) - below
         room = max(1, room)
         if len(body) <= room:
             shown, self._top, self._most, self._page = body, 0, 0, room
-            self._seen_all = True
+            # A screen too low for the text and the question above it shows less than there is.
+            self._seen_all = self._seen_all or len(head) + len(shown) <= height
         else:
             self._page = max(1, room - 1)
             self._most = len(body) - self._page
             self._top = min(self._top, self._most)
-            self._seen_all = self._seen_all or self._top == self._most
+            is_shown = len(head) + self._page <= height
+            self._seen_all = self._seen_all or (self._top == self._most and is_shown)
             shown = body[self._top : self._top + self._page]
             last = self._top + len(shown)
             where = f"lines {self._top + 1}-{last} of {len(body)} · Space, Up and Down scroll"
@@ -84,8 +94,8 @@ class ApprovalPanel(Panel[Decision]):
         if self._entry is None:
             return None
         row = len(self.lines(width, height)) - 1
-        before = visible(self._entry.text[: self._entry.at], one_line=True)
-        return row, min(width - 1, 2 + width_of(before))
+        _, column = entry_line(self._entry, max(0, width - 2))
+        return row, min(width - 1, 2 + column)
 
     def _facts(self) -> str:
         request = self._request
@@ -95,7 +105,20 @@ class ApprovalPanel(Panel[Decision]):
             facts.append(f"sandbox: {request.sandbox}")
         if size > _LONG:
             facts.append(f"{size:,} characters")
-        return visible(" · ".join(facts), one_line=True)
+        # Marked as the text is: a rule and a folder are named by others too.
+        return visible(marked(" · ".join(facts)), one_line=True)
+
+    def _unusual(self) -> str:
+        """Tell what in the text is not what it seems, and how it is shown; empty where nothing is."""
+        text = self._request.preview.text
+        safe = visible(text)
+        kinds = [
+            "characters that are not seen" if safe != text else "",
+            "letters that look like others" if marked(safe) != safe else "",
+        ]
+        if not any(kinds):
+            return ""
+        return f"Beware: it has {' and '.join(kind for kind in kinds if kind)}, written here by their numbers"
 
     def _folder(self) -> str:
         home, folder = os.environ.get("HOME", ""), str(self._request.folder)
@@ -125,10 +148,7 @@ class ApprovalPanel(Panel[Decision]):
     def _answers(self, width: int) -> list[str]:
         theme = self._theme
         if self._entry is not None:
-            words = visible(self._entry.text, one_line=True)
-            # The end of it, where the cursor is.
-            while width_of(words) > width - 3:
-                words = words[1:]
+            words, _ = entry_line(self._entry, max(0, width - 2))
             keys = theme.paint("dim", cut("What shall it do instead? Enter sends, Esc goes back", width))
             return [keys, cut(f"{theme.paint('prompt', '›')} {words}", width)]
         rows: list[str] = []
@@ -186,8 +206,8 @@ class ApprovalPanel(Panel[Decision]):
             self._entry.paste(text)
 
     def _scroll(self, by: int) -> None:
+        # Whether the end was seen is known when it is drawn: keys can come faster than frames.
         self._top = min(max(0, self._top + by), self._most)
-        self._seen_all = self._seen_all or self._top >= self._most
 
     def _answer(self, answer: Answer | str) -> None:
         if isinstance(answer, Answer):

@@ -1,15 +1,16 @@
 """A list to choose from, narrowed by what is typed."""
 
-import re
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from vtcode.text import visible
+from vtcode.tui.entryline import entry_line
 from vtcode.tui.panel import Entry, Panel
 from vtcode.tui.theme import Theme
-from vtcode.tui.wrap import cut, width_of
+from vtcode.tui.wrap import cut
 
 T = TypeVar("T")
 
@@ -91,7 +92,8 @@ class Chooser(Panel[T]):
         ]
         if self._note:
             head.append(theme.paint("dim", cut(visible(self._note, one_line=True), width)))
-        head.append(cut(f"{theme.paint('prompt', '/')} {visible(self._entry.text, one_line=True)}", width))
+        typed, _ = entry_line(self._entry, max(0, width - 2))
+        head.append(cut(f"{theme.paint('prompt', '/')} {typed}", width))
         keys = "Up, Down and Enter choose · typing narrows · Esc closes"
         foot = [theme.paint("dim", cut(keys, width))]
         room = max(1, min(_MOST_ROWS, height - len(head) - len(foot)))
@@ -100,36 +102,58 @@ class Chooser(Panel[T]):
 
     def cursor(self, width: int, height: int) -> tuple[int, int] | None:
         row = 2 if self._note else 1
-        typed = visible(self._entry.text[: self._entry.at], one_line=True)
-        return (row, min(width - 1, 2 + width_of(typed))) if row < height else None
+        _, column = entry_line(self._entry, max(0, width - 2))
+        return (row, min(width - 1, 2 + column)) if row < height else None
 
     def _body(self, width: int, room: int) -> list[str]:
         if not self._found:
             words = "Enter takes what you typed" if self._typed is not None and self._entry.text else "nothing fits"
             return [self._theme.paint("dim", cut(f"  {words}", width))]
-        lines: list[str] = []
+        # Only what is on the screen is drawn: the list may have ten thousand rows.
+        plan: list[int | str] = []
         marked = 0
         group = ""
         for at, row in enumerate(self._found):
             if row.group and row.group != group and not self._entry.text:
-                lines.append(self._theme.paint("dim", cut(visible(row.group, one_line=True), width)))
+                plan.append(row.group)
                 group = row.group
             if at == self._at:
-                marked = len(lines)
-            lines.append(self._row(row, width, is_marked=at == self._at))
-        start = min(max(0, marked - room // 2), max(0, len(lines) - room))
+                marked = len(plan)
+            plan.append(at)
+        start = min(max(0, marked - room // 2), max(0, len(plan) - room))
         if start == 1 and room > 2:
             start = 0 if marked < room else 1
-        return lines[start : start + room]
+        return [
+            self._theme.paint("dim", cut(visible(place, one_line=True), width))
+            if isinstance(place, str)
+            else self._row(self._found[place], width, is_marked=place == self._at)
+            for place in plan[start : start + room]
+        ]
 
     def _row(self, row: Row[T], width: int, *, is_marked: bool) -> str:
-        text = visible(row.text, one_line=True)
-        detail = visible(row.detail, one_line=True)
+        # No letter needs more than a few characters: what is far longer than the line is not looked at.
+        text = visible(row.text[: width * 10], one_line=True)
+        detail = visible(row.detail[: width * 10], one_line=True)
         sign = "›" if is_marked else " "
         if row.is_disabled:
             return self._theme.paint("dim", cut(f"{sign} {text}  {detail}".rstrip(), width))
-        name = self._theme.paint("selected", f"{sign} {text}") if is_marked else f"{sign} {text}"
+        name = self._theme.paint("selected", f"{sign} {text}") if is_marked else f"{sign} {self._emphasised(text)}"
         return cut(name + (self._theme.paint("dim", f"  {detail}") if detail else ""), width)
+
+    def _emphasised(self, text: str) -> str:
+        """Paint the letters that were looked for."""
+        query, lower = self._entry.text.strip().lower(), text.lower()
+        if not query or len(lower) != len(text):
+            # Some letters are several when they are small; then it is not known which they were.
+            return text
+        place = lower.find(query)
+        letters = set(range(place, place + len(query))) if place >= 0 else set(_in_order(query, lower) or ())
+        return "".join(
+            self._theme.paint("accent", "".join(text[at] for at in run))
+            if is_meant
+            else "".join(text[at] for at in run)
+            for is_meant, run in groupby(range(len(text)), key=letters.__contains__)
+        )
 
     # Keys ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +206,6 @@ class Chooser(Panel[T]):
         if not query:
             self._found = list(self._rows)
             return
-        letters = re.compile(".*?".join(map(re.escape, query)))
         ranked: list[tuple[int, int, Row[T]]] = []
         for at, row in enumerate(self._rows):
             text = row.text.lower()
@@ -190,7 +213,7 @@ class Chooser(Panel[T]):
                 ranked.append((0 if place == 0 else 1, at, row))
             elif row.always:
                 ranked.append((9, at, row))
-            elif letters.search(text):
+            elif _in_order(query, text) is not None:
                 ranked.append((2, at, row))
             elif query in row.detail.lower():
                 ranked.append((3, at, row))
@@ -217,3 +240,18 @@ class Chooser(Panel[T]):
 
 def _rank(ranked: tuple[int, int, Row[Any]]) -> tuple[int, int]:
     return ranked[:2]
+
+
+def _in_order(letters: str, text: str) -> list[int] | None:
+    """Find where letters stand in a text one after the other; None when they do not.
+
+    Not by a regular expression: one that fails tries every way to place them, which takes hours for `aaaaaaab`.
+    """
+    places: list[int] = []
+    at = -1
+    for letter in letters:
+        at = text.find(letter, at + 1)
+        if at < 0:
+            return None
+        places.append(at)
+    return places

@@ -7,10 +7,11 @@ from typing import Any, Final
 from vtcode.approver import Answer, ApprovalRequest, Decision
 from vtcode.text import marked, visible
 from vtcode.tui.approval import ApprovalPanel
+from vtcode.tui.entryline import entry_line
 from vtcode.tui.guard import Guard
 from vtcode.tui.panel import Entry, Panel
 from vtcode.tui.theme import Theme
-from vtcode.tui.wrap import cut, width_of, wrap
+from vtcode.tui.wrap import cut, wrap
 
 Show = Callable[[Panel[Any]], Awaitable[Any]]
 _MOST_QUESTION: Final = 4_000
@@ -18,7 +19,7 @@ _MOST_QUESTION: Final = 4_000
 
 
 class ConfirmPanel(Panel[bool]):
-    """Yes or no, with no as the default."""
+    """Yes or no, with no as the default, and no yes before the question was seen to its end."""
 
     def __init__(self, question: str, theme: Theme, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -26,19 +27,33 @@ class ConfirmPanel(Panel[bool]):
         self._theme = theme
         self._guard = Guard(clock)
         self._is_yes = False
+        self._top = 0
+        """The first line of the question on the screen."""
+        self._page = 1
+        self._most = 0
+        """The last value that the top can have."""
+        self._seen_all = False
 
     def lines(self, width: int, height: int) -> list[str]:
         self._guard.drawn()
         theme = self._theme
         rows = wrap(marked(self._question), width)
-        answers = [
-            self._answer("[n] No", is_marked=not self._is_yes, width=width),
-            self._answer("[y] Yes", is_marked=self._is_yes, width=width),
-        ]
-        room = max(1, height - len(answers))
-        if len(rows) > room:
-            rows = [*rows[: room - 1], theme.paint("warn", cut(f"… {len(rows) - room + 1} more lines", width))]
-        return [*rows, *answers][:height]
+        room = height - 2
+        if len(rows) <= room:
+            self._top = self._most = 0
+            self._seen_all = True
+        else:
+            self._page = max(1, room - 1)
+            self._most = len(rows) - self._page
+            self._top = min(self._top, self._most)
+            rows = rows[self._top : self._top + self._page]
+            self._seen_all = self._seen_all or (self._top == self._most and len(rows) <= height)
+            where = f"lines {self._top + 1}-{self._top + len(rows)} of {self._most + self._page} · Space scrolls"
+            rows.append(theme.paint("dim" if self._seen_all else "warn", cut(where, width)))
+        yes = self._answer("[y] Yes", is_marked=self._is_yes, width=width)
+        if not self._seen_all:
+            yes = theme.paint("dim", cut("  [y] Yes (scroll to the end first)", width))
+        return [*rows, self._answer("[n] No", is_marked=not self._is_yes, width=width), yes][:height]
 
     def _answer(self, words: str, *, is_marked: bool, width: int) -> str:
         return cut(self._theme.paint("selected", f"› {words}") if is_marked else f"  {words}", width)
@@ -48,11 +63,15 @@ class ConfirmPanel(Panel[bool]):
             self.finish(False)
         elif not self._guard.takes():
             return
+        elif key in (" ", "pagedown") or (key == "down" and not self._seen_all):
+            self._top = min(self._most, self._top + (1 if key == "down" else self._page))
+        elif key == "pageup":
+            self._top = max(0, self._top - self._page)
         elif key in ("up", "down", "tab", "left", "right"):
-            self._is_yes = not self._is_yes
+            self._is_yes = self._seen_all and not self._is_yes
         elif key == "enter":
             self.finish(self._is_yes)
-        elif key.lower() in ("y", "n"):
+        elif key.lower() == "n" or (key.lower() == "y" and self._seen_all):
             self.finish(key.lower() == "y")
 
 
@@ -80,26 +99,39 @@ class AnswerPanel(Panel[str]):
     def lines(self, width: int, height: int) -> list[str]:
         self._guard.drawn()
         theme = self._theme
-        rows = [
-            self._choice(f"{number}. {choice}", is_marked=self._at == number - 1, width=width)
-            for number, choice in enumerate(self._choices, 1)
-        ]
-        entry = visible(self._entry.text, one_line=True)
-        while width_of(entry) > width - 3:
-            entry = entry[1:]
-        rows.append(cut(f"{theme.paint('prompt', '›' if self._at < 0 else ' ')} {entry}", width))
-        question = wrap(visible(self._question), width)[: max(1, height - len(rows) - 1)]
-        keys = "Enter answers · Up and Down choose, or type · Esc gives no answer"
-        return [*question, *rows, theme.paint("dim", cut(keys, width))][-height:]
+        entry, _ = entry_line(self._entry, max(0, width - 2))
+        typed = cut(f"{theme.paint('prompt', '›' if self._at < 0 else ' ')} {entry}", width)
+        keys = theme.paint("dim", cut("Enter answers · Up and Down choose, or type · Esc gives no answer", width))
+        choices = self._offered(width, max(1, (height - 2) * 2 // 3))
+        question = wrap(visible(self._question), width)
+        room = max(1, height - len(choices) - 2)
+        if len(question) > room:
+            question = [*question[: room - 1], theme.paint("warn", cut(f"… {len(question) - room + 1} more", width))]
+        return [*question, *choices, typed, keys][-height:]
 
     def cursor(self, width: int, height: int) -> tuple[int, int] | None:
-        before = visible(self._entry.text[: self._entry.at], one_line=True)
         row = len(self.lines(width, height)) - 2
-        return (row, min(width - 1, 2 + width_of(before))) if row >= 0 and self._at < 0 else None
+        _, column = entry_line(self._entry, max(0, width - 2))
+        return (row, min(width - 1, 2 + column)) if row >= 0 and self._at < 0 else None
 
-    def _choice(self, words: str, *, is_marked: bool, width: int) -> str:
-        words = visible(words, one_line=True)
-        return cut(self._theme.paint("selected", f"› {words}") if is_marked else f"  {words}", width)
+    def _offered(self, width: int, most: int) -> list[str]:
+        """Draw the choices around the marked one; that one whole, as far as there is room."""
+        if not self._choices:
+            return []
+        middle = self._at if self._at >= 0 else len(self._choices) - 1
+        whole = self._choice(middle, width)[:most]
+        room = most - len(whole)
+        start = min(max(0, middle - room // 2), max(0, len(self._choices) - 1 - room))
+        before = [cut(self._choice(at, 10 * width)[0], width) for at in range(start, middle)]
+        after = range(middle + 1, min(len(self._choices), start + room + 1))
+        return [*before, *whole, *(cut(self._choice(at, 10 * width)[0], width) for at in after)]
+
+    def _choice(self, at: int, width: int) -> list[str]:
+        number = f"{at + 1}. "
+        rows = wrap(number + visible(self._choices[at], one_line=True), width, "  ")
+        if at != self._at:
+            return rows
+        return [self._theme.paint("selected", f"›{row[1:]}" if not place else row) for place, row in enumerate(rows)]
 
     def press(self, key: str) -> None:
         if key in ("escape", "c-c", "c-d"):

@@ -22,9 +22,9 @@ _QUESTIONS: Final = (
 
 
 def is_due(environ: Mapping[str, str]) -> bool:
-    """Tell whether this is the first run."""
+    """Tell whether this is the first run: who has typed here or has a session knows the way."""
     state = state_folder(environ)
-    return not (state / _MARK).exists() and not (state / "history").exists()
+    return not any((state / name).exists() for name in (_MARK, "history", "sessions"))
 
 
 async def welcome(desk: Desk) -> None:
@@ -78,6 +78,9 @@ async def _model(desk: Desk) -> bool:
         listed = [model for model in await running.list_models() if model.is_chat]
     except ProviderError as error:
         desk.fail(str(error))
+    if not listed:
+        # Nothing to choose from; the first question can be asked all the same.
+        return True
     fitting = [model for model in listed if _fits(model, memory)]
     best = max(fitting, key=_weight, default=None)
     size = f"{memory / 1e9:.0f} GB of memory" if memory else "its memory is not known"
