@@ -20,7 +20,7 @@ THEME = choose("plain", "none", None)
 LONG = "\n".join(f"line {number}" for number in range(40))
 
 
-def seen(panel: Panel[object], height: int = 12) -> list[str]:
+def seen(panel: ConfirmPanel | AnswerPanel, height: int = 12) -> list[str]:
     return [SGR.sub("", line) for line in panel.lines(60, height)]
 
 
