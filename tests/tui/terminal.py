@@ -100,7 +100,7 @@ class Terminal:
         end = time.monotonic() + seconds
         while True:
             runs = self.pump(0.02)
-            if holds():
+            if not self._is_within_frame and holds():
                 return
             assert runs, f"vtcode ended before {what}:\n{self.everything}"
             assert time.monotonic() < end, f"waited in vain for {what}:\n{self.everything}"
@@ -108,6 +108,11 @@ class Terminal:
     def ready(self) -> None:
         """Wait until it is connected and nothing runs."""
         self.until(lambda: self._is_ready(), "the prompt of a window that is connected")
+
+    @property
+    def _is_within_frame(self) -> bool:
+        """Whether the end of a frame is still on its way: a pty cuts long writes."""
+        return self.raw.rfind(b"\x1b[?2026h") > self.raw.rfind(b"\x1b[?2026l")
 
     def _is_ready(self) -> bool:
         return "(Esc interrupts)" not in self.text and "connecting" not in self.text and READY in self.text
