@@ -21,7 +21,7 @@ def test_each_flow_is_a_test_and_each_test_in_a_terminal_a_flow() -> None:
         for name, body in re.findall(
             r"^def test_(\w+)(.*?)(?=^def |^@|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
         )
-        if " window(" in body
+        if " window(" in body and path != Path(__file__)
     }
     assert flows == tests
 

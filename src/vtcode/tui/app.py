@@ -2,24 +2,22 @@
 
 import asyncio
 import importlib
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 
-from vtcode import __version__, events
+from vtcode import __version__
 from vtcode.approval import FULL_AUTO
-from vtcode.events import Event
-from vtcode.messages import Finish, Message, Usage
+from vtcode.messages import Message
 from vtcode.settings import Settings
 from vtcode.tui.background import QUERY, Background
-from vtcode.tui.branch import branch_of
 from vtcode.tui.history import History
 from vtcode.tui.menu import Menu
+from vtcode.tui.narrator import Narrator
 from vtcode.tui.panel import Panel
 from vtcode.tui.progress import Progress
 from vtcode.tui.status import StatusFacts
@@ -38,14 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LONG_TURN: Final = 10.0
-"""Seconds from which on the end of a turn is told to who may look elsewhere."""
-_REPLAYED: Final = 4
-"""Turns of a session that is gone on with, shown again."""
-
 
 class App:
-    """One window of the program: a `Desk` for commands, a `Listener` of the conversation, a `Doer` for keys."""
+    """One window of the program: a `Desk` for commands, and a `Doer` for keys."""
 
     def __init__(
         self,
@@ -71,35 +64,27 @@ class App:
         self.environ = environ
         self.theme = theme
         self.flags = flags
-        self.context_used = 0
         self.kept: str | None = None
         """By which id the conversation can be gone on with, once it has ended; None when nothing was said."""
         self.history = History(state / "history")
         self._settings = settings
         self._state = state
         self._talk: Talk | None = None
-        self._summary = ""
-        """What the person was told last of server and model."""
         self._welcomes = False
         self._is_there = asyncio.Event()
         """Set once there is a conversation."""
         self._waiting: list[str] = []
         """What was said before there was a conversation."""
-        self._progress = Progress()
-        self._tokens_per_second: float | None = None
-        self._first_token = 0.0
-        """When the reply began to come; 0 before."""
-        self._turn_since = 0.0
         self._to_tell: list[str] = []
         """What the model is told with what the person says next."""
         self._aside: asyncio.Task[None] | None = None
         """A command of the person's that runs."""
         self._jobs: set[asyncio.Task[None]] = set()
-        self._branch = branch_of(workspace.root)
+        progress = Progress()
         self.window = Window(
             theme,
             Transcript(theme, max(20, output.get_size().columns), show_reasoning=settings.ui.show_reasoning),
-            self._progress,
+            progress,
             self.history,
             Menu(workspace, self._commands),
             self,
@@ -109,6 +94,7 @@ class App:
             # xterm itself and the console of Linux leave long lines cut.
             reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
         )
+        self._narrator = Narrator(self.window, progress, workspace, environ, settings.ui, self._settled)
 
     async def run(
         self, open_session: "Callable[[], Session]", *, full_auto: bool, embedded: bool, welcomes: bool = False
@@ -176,7 +162,7 @@ class App:
 
         approver = PanelApprover(self.window.show, lambda: self.theme)
         options = Options(full_auto=full_auto, embedded=embedded)
-        self._talk = Talk(self._settings, self.workspace, open_session(), approver, self, options)
+        self._talk = Talk(self._settings, self.workspace, open_session(), approver, self._narrator, options)
         for text in self._waiting:
             self._talk.submit(text)
         self._waiting.clear()
@@ -187,90 +173,15 @@ class App:
         finally:
             await asyncio.wait({warming})
 
-    # What a conversation tells --------------------------------------------------------------------------------
+    # What the narrator wants ----------------------------------------------------------------------------------
 
-    def connected(self, running: "Running") -> None:
-        if running.summary != self._summary:
-            self._summary = running.summary
-            self.say(running.summary)
-        self._greet()
-        if self.session.is_resumed and not self.context_used:
-            self._replay()
-        self.window.refresh()
-
-    def stranded(self) -> None:
-        self._greet()
-
-    def _greet(self) -> None:
+    def _settled(self) -> None:
         """Welcome who runs it for the first time, once it is known what there is to go on with."""
         if self._welcomes:
             from vtcode.tui.welcome import welcome
 
             self._welcomes = False
             self._do(welcome(self))
-
-    def awaits(self, what: str) -> None:
-        self._progress.say(what, time.monotonic())
-        self.window.refresh()
-
-    def begin(self, text: str) -> None:
-        self._turn_since = time.monotonic()
-        self.window.write(self.window.transcript.user(text))
-
-    def hear(self, event: Event) -> None:
-        now = time.monotonic()
-        self._progress.hear(event, now)
-        match event:
-            case events.StepStarted():
-                self._first_token = 0.0
-            case events.TextDelta() | events.ReasoningDelta():
-                self._first_token = self._first_token or now
-            case events.MessageFinished(message=message):
-                self._count(message.usage, now)
-            case events.TurnFinished():
-                self._end_turn(now)
-            case events.Compacted(after=after):
-                self.context_used = after
-            case _:
-                pass
-        self.window.write(self.window.transcript.feed(event))
-
-    def _count(self, usage: Usage, now: float) -> None:
-        self.context_used = usage.prompt + usage.generated or self.context_used
-        seconds = now - self._first_token if self._first_token else 0.0
-        if usage.generated > 1 and seconds > 0.2:
-            self._tokens_per_second = usage.generated / seconds
-
-    def interrupted(self) -> None:
-        end = events.TurnFinished(Finish.CANCELLED, "", 0, 0, (), Usage(), time.monotonic() - self._turn_since)
-        self.window.write(self.window.transcript.feed(end))
-        self._end_turn(time.monotonic())
-
-    def _end_turn(self, now: float) -> None:
-        self._branch = branch_of(self.workspace.root)
-        if now - self._turn_since >= _LONG_TURN:
-            from vtcode.tui.notify import attention
-
-            self.window.raw(attention(self.environ, self.settings.ui.notify))
-
-    def changed(self) -> None:
-        self.window.refresh()
-
-    def _replay(self) -> None:
-        """Show the end of what was said before."""
-        transcript = self.window.transcript
-        facts = list(self.session.facts)
-        begins = [at for at, fact in enumerate(facts) if isinstance(fact, events.TurnStarted)]
-        if len(begins) > _REPLAYED:
-            self.say(f"{len(begins) - _REPLAYED} earlier turns are not shown.")
-        for fact in facts[begins[-_REPLAYED] if len(begins) >= _REPLAYED else 0 :]:
-            if isinstance(fact, events.TurnStarted):
-                self.window.write(transcript.user(fact.text))
-                continue
-            if isinstance(fact, events.MessageFinished) and fact.message.text:
-                self.window.write(transcript.feed(events.TextDelta(fact.message.text)))
-                self.context_used = fact.message.usage.prompt + fact.message.usage.generated
-            self.window.write(transcript.feed(fact))
 
     # What keys have done --------------------------------------------------------------------------------------
 
@@ -389,12 +300,12 @@ class App:
         network = self.settings.sandbox.network
         return StatusFacts(
             model=running.model if running else "",
-            context_used=self.context_used,
+            context_used=self._narrator.context_used,
             context_size=running.context_length if running else None,
-            tokens_per_second=self._tokens_per_second,
+            tokens_per_second=self._narrator.tokens_per_second,
             sandbox=str(running.sandbox) if running else "",
             network=network if isinstance(network, str) else f"{len(network)} hosts",
-            branch=self._branch,
+            branch=self._narrator.branch,
             queued=len(self.queued()),
             is_connecting=self._talk is None or self._talk.is_connecting,
         )
@@ -424,14 +335,18 @@ class App:
     def is_working(self) -> bool:
         return self._talk is not None and self._talk.is_working
 
+    @property
+    def context_used(self) -> int:
+        return self._narrator.context_used
+
     def width(self) -> int:
         return self.window.width()
 
     def say(self, text: str) -> None:
-        self.window.write(self.window.transcript.note(text))
+        self._narrator.say(text)
 
     def fail(self, text: str) -> None:
-        self.window.write(self.window.transcript.error(text))
+        self._narrator.fail(text)
 
     def write(self, lines: Sequence[str]) -> None:
         self.window.write(lines)
@@ -469,7 +384,7 @@ class App:
         session = (
             sessions.new(self.workspace, secret) if found is None else sessions.resume(found, self.workspace, secret)
         )
-        self.context_used = 0
+        self._narrator.context_used = 0
         self._talk.use_session(session)
 
     async def reload(self) -> None:
@@ -479,7 +394,7 @@ class App:
         name = self._talk.session.id
         self._talk.session.close()
         sessions = Sessions(self.environ)
-        self.context_used = 0
+        self._narrator.context_used = 0
         self._talk.use_session(sessions.resume(sessions.named(name), self.workspace, self.settings.api_key or ""))
 
     async def compact(self, *, by_model: bool) -> None:

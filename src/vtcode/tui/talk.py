@@ -33,7 +33,7 @@ class Listener(Protocol):
         """Be told that the turn was interrupted; none of its events comes any more."""
         ...
 
-    def connected(self, running: Running) -> None:
+    def connected(self, running: Running, session: Session) -> None:
         """Be told what the conversation goes on with."""
         ...
 
@@ -248,7 +248,7 @@ class Talk:
             self._listener.say(sentence)
         if self._conversation is None or self._conversation.notes != running.notes:
             self._conversation = None
-        self._listener.connected(running)
+        self._listener.connected(running, self.session)
 
     async def _wait(self) -> None:
         """Wait until the person wants something, which is reason enough to try again."""
