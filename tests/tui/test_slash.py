@@ -142,6 +142,8 @@ def test_rewinding_takes_files_and_conversation_back_and_offers_the_words_again(
         t.say("change it")
         t.wait("Written.")
         t.ready()
+        t.say("/rewind x")
+        t.wait("error: Write the number of a turn")
         t.press("escape")
         t.wait("Esc again goes back to an earlier turn")
         t.press("escape")

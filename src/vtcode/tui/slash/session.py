@@ -81,7 +81,7 @@ async def rewind(desk: Desk, arguments: str) -> None:
     found = Sessions(desk.environ).named(desk.session.id)
     _, history = found.read()
     try:
-        turn = checked_turn(history, int(arguments)) if arguments.isdecimal() else await _turn(desk, history)
+        turn = checked_turn(history, _number(arguments)) if arguments else await _turn(desk, history)
     except SessionError as error:
         desk.fail(str(error))
         return
@@ -106,6 +106,12 @@ async def rewind(desk: Desk, arguments: str) -> None:
             desk.fill(later[0].text)
     if what != "conversation" and any(undone_turn.commands for undone_turn in later):
         desk.say("What commands changed is not taken back.")
+
+
+def _number(arguments: str) -> int:
+    if arguments.isdecimal() and len(arguments) < 9:
+        return int(arguments)
+    raise SessionError("Write the number of a turn, or /rewind alone to choose one.")
 
 
 async def _turn(desk: Desk, history: History) -> int | None:
