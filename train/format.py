@@ -83,4 +83,6 @@ def digest() -> str:
 
 
 def _request(messages: tuple[Message, ...], specs: tuple[ToolSpec, ...]) -> Request:
-    return CompactProfile(specs).request(Request(model="", system="", messages=()), Situation(messages=messages, step=1))
+    return CompactProfile(specs).request(
+        Request(model="", system="", messages=()), Situation(messages=messages, step=1)
+    )
