@@ -13,6 +13,20 @@ COMMON: Final = (
 ).split()
 """Keys that everybody's settings have; only training uses them."""
 
+_COMMON_FILES: Final[dict[str, list[str]]] = {
+    "toml": ["pyproject", "config", "settings", "Cargo"],
+    "json": ["package", "config", "settings", "theme"],
+    "yaml": ["config", "settings", "deploy"],
+    "ini": ["config", "setup", "app"],
+    "env": ["local", "app"],
+    "cfg": ["setup", "app"],
+    "py": ["main", "app", "utils", "models", "settings", "cli"],
+    "js": ["index", "main", "app"],
+    "go": ["main", "server"],
+    "rs": ["main", "lib"],
+    "sh": ["build", "run"],
+}
+"""Names of files that everybody's projects have; only training uses them."""
 _ROOTS: Final[dict[Split, list[str]]] = {
     "train": ["", "", "", "src/", "lib/", "app/", "config/", "core/", "scripts/"],
     "held": ["", "", "pkg/", "source/", "internal/", "conf/"],
@@ -112,7 +126,7 @@ def settings_file(names: Names) -> File:
     draw = names.draw
     pairs = {_key(names): _value(names) for _ in range(draw.randrange(2, 7))}
     kind = draw.choice(("toml", "json", "yaml", "ini", "env", "cfg"))
-    path = f"{_folder(names)}{names.name()}.{kind}"
+    path = _path(names, kind)
     match kind:
         case "json":
             body = [f"  {json.dumps(key)}: {_quoted(value)}" for key, value in pairs.items()]
@@ -151,7 +165,7 @@ def code_file(names: Names) -> File:
                 f=name, F=shown, a=a, b=b, c=c, n=draw.randrange(2, 100), m=draw.randrange(0, 10)
             )
     text += "".join(f"\n\n{source}" for source in sources.values())
-    path = f"{_folder(names)}{names.name()}.py"
+    path = _path(names, "py")
     found = tuple(
         Definition(name, source, text[: text.index(source)].count("\n") + 1) for name, source in sources.items()
     )
@@ -179,7 +193,7 @@ def script_file(names: Names) -> File:
             text = "#!/bin/sh\n" + "".join(f"{key}={_quoted(each)}\n" for key, each in constants.items())
             source, ending = f"{name}() {{\n  echo {value}\n}}\n", "sh"
     text += f"\n{source}"
-    path = f"{_folder(names)}{names.name()}.{ending}"
+    path = _path(names, ending)
     return File(path, text, _pairs(text, constants), (Definition(name, source, text.count("\n") - 2),))
 
 
@@ -193,6 +207,12 @@ def notes_file(names: Names) -> File:
 
 
 _MODULES: Final = "os re json math random sys time string logging itertools collections".split()
+
+
+def _path(names: Names, ending: str) -> str:
+    if names.split == "train" and names.draw.random() < 0.35:
+        return f"{_folder(names)}{names.draw.choice(_COMMON_FILES[ending])}.{ending}"
+    return f"{_folder(names)}{names.name()}.{ending}"
 
 
 def _folder(names: Names) -> str:

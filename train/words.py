@@ -88,16 +88,14 @@ class Names:
 
     def word(self) -> str:
         """Draw a word: mostly a real one, else one that nobody has seen, so that copying is what is learned."""
-        if self.draw.random() < 0.6:
-            word = self.draw.choice(words(self.split))
-        else:
-            word = self._invented()
+        is_real = self.draw.random() < 0.75
+        word = self.draw.choice(words(self.split)) if is_real else self._invented()
         self.drawn.add(word)
         return word
 
     def name(self) -> str:
         """Draw a name as functions and variables have."""
-        return "_".join(dict.fromkeys(self.word() for _ in range(self.draw.choice((1, 2, 2, 2, 3)))))
+        return "_".join(dict.fromkeys(self.word() for _ in range(self.draw.choice((1, 2, 2)))))
 
     def function(self) -> Function:
         """Draw a function of the standard library."""
@@ -129,7 +127,7 @@ class Names:
         while True:
             parts = (
                 self.draw.choice(_ONSETS) + self.draw.choice(_VOWELS) + self.draw.choice(_CODAS)
-                for _ in range(self.draw.choice((1, 2, 2, 3)))
+                for _ in range(self.draw.choice((1, 2, 2)))
             )
             word = "".join(parts)
             if len(word) >= 4 and split_of(word) == self.split and not keyword.iskeyword(word):
