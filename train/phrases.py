@@ -136,6 +136,15 @@ SET: Final[Wordings] = {
         "I want {new} as {key} in {path}.",
     ],
 }
+LINE: Final[Wordings] = {
+    "train": [
+        "What is [on|in] line {number} of {path}?",
+        "[Show|Print|Read|Give me] line {number} of {path}[.|]",
+        "[Tell me|Can you tell me] what line {number} of {path} [is|says|holds][.|?]",
+        "{path} line {number}",
+    ],
+    "held": ["Quote line {number} from {path}.", "In {path}, line {number} reads how?"],
+}
 RENAME: Final[Wordings] = {
     "train": [
         "Rename [the function |function |]{name} to {new} in {path}[.|]",
@@ -158,7 +167,7 @@ IMPORT: Final[Wordings] = {
 }
 FLIP: Final[Wordings] = {
     "train": [
-        "The condition in {name} in {path} is [wrong|the wrong way round]: it [should|must] use {new} instead of {old}[.|]",
+        "The condition in {name} in {path} is [wrong|off]: it [should|must] use {new} instead of {old}[.|]",
         "In {path}[,|] [make|let] {name} [use|compare with] {new} [instead of|and not] {old}[.|]",
         "[Fix|Correct] the comparison in {name} ({path}): {old} should be {new}[.|]",
         "{name} in {path} should [check|test] {new}, not {old}[.|]",
@@ -281,6 +290,6 @@ def wording(draw: random.Random, wordings: Wordings, split: Split, **slots: str)
         text = text[: choice.start()] + draw.choice(choice.group(1).split("|")) + text[choice.end() :]
     # All at once, so that what is filled in is never taken for a slot.
     filled = re.sub(r"\{(\w+)\}", lambda slot: slots[slot.group(1)], text)
-    if split == "train" and len(filled) > 12 and draw.random() < 0.12:
+    if split == "train" and template[0] != "{" and draw.random() < 0.12:
         filled = filled[0].lower() + filled[1:]
     return filled, template
