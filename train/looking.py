@@ -65,7 +65,7 @@ def line(scene: Scene) -> Task:
     file = scene.pick(lambda file: len(file.lines) > 2)
     number = scene.draw.randrange(1, len(file.lines) + 1)
     text, total = file.lines[number - 1], len(file.lines)
-    if not text.strip():
+    if len(text.strip()) < 3:
         raise Unfit
     more = f"; continue with start={number + 1}" if number < total else ""
     return Task(
@@ -84,7 +84,8 @@ def where(scene: Scene) -> Task:
     file = scene.pick(lambda file: file.definitions)
     found = scene.draw.choice(file.definitions)
     if scene.draw.random() < 0.5:
-        user = f"from {file.path.rpartition('/')[2].partition('.')[0]} import {found.name}\n\nprint({found.name}({scene.names.number()}))\n"
+        module = file.path.rpartition("/")[2].partition(".")[0]
+        user = f"from {module} import {found.name}\n\nprint({found.name}({scene.names.number()}))\n"
         scene.add(File(f"{scene.draw.choice(('', 'tests/'))}{scene.names.name()}.py", user))
     answer = f"{found.name} is defined in {file.path} on line {found.number}."
     return Task(
