@@ -76,8 +76,8 @@ _MODULES: Final[dict[Split, list[str]]] = {
     "held": "csv heapq textwrap secrets bisect".split(),
 }
 DENIED: Final = (
-    "Denied: run_terminal_cmd did not run (run_terminal_cmd is prompt, and it was not approved). Nothing was changed. "
-    "Do not try it again another way; tell the user what you wanted to do."
+    "Denied: run_terminal_cmd did not run (run_terminal_cmd is prompt, and it was not approved). Nothing was "
+    "changed. Do not try it again another way; tell the user what you wanted to do."
 )
 
 
@@ -385,8 +385,9 @@ def _edit(file: File, old: str, new: str) -> tuple[Message, Message]:
 
 
 def _refusal(file: File, old: str, new: str) -> str:
+    data = file.text.encode()
     try:
-        replaced(file.path, decode(file.path, Contents(file.text.encode(), len(file.text.encode()))), old, new)
+        replaced(file.path, decode(file.path, Contents(data, len(data), is_whole=True, mode=0o644)), old, new)
     except EditRefused as error:
         return error.sentence
     raise Unfit
