@@ -31,7 +31,7 @@ class Piece(msgspec.Struct, frozen=True):
     """Whether the model writes it; all else it is only shown."""
 
 
-def call(name: str, **arguments: object) -> AssistantMessage:
+def call(name: str, /, **arguments: object) -> AssistantMessage:
     """Write a call as the server's grammar spaces it."""
     return AssistantMessage(calls=(ToolCall("call", name, json.dumps(arguments, ensure_ascii=False)),))
 

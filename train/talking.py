@@ -41,23 +41,102 @@ class Foreign(msgspec.Struct, frozen=True):
 
 FOREIGN: Final[dict[Split, tuple[Foreign, ...]]] = {
     "train": (
-        Foreign("tracker__get_issue", "Get an issue by number", "number", ("What does issue {value} say?", "Show me issue {value}", "Get issue #{value}."), "Issue {value}: {found}.", "integer"),
-        Foreign("wiki__find_page", "Find a page of the wiki", "title", ("Find the wiki page {value}.", "What does the wiki say on {value}?", "Look up {value} in the wiki"), "The wiki says on {value}: {found}."),
-        Foreign("db__run_query", "Run an SQL query", "query", ("Run the query select * from {value}", "Ask the database: select count(*) from {value}"), "The query gave: {found}."),
-        Foreign("chat__post_message", "Post a message to the team", "text", ("Tell the team: {value}", "Post {value} to the team.", "Write {value} in the team chat"), "I posted {value}: {found}."),
-        Foreign("calendar__list_events", "List the events of a day", "day", ("What is on {value}?", "Which events are there on {value}?"), "On {value} there is: {found}."),
-        Foreign("build__get_status", "Get the status of a build", "branch", ("How is the build of {value}?", "Build status of {value}?", "Is the build of {value} green?"), "The build of {value}: {found}."),
-        Foreign("people__find_person", "Find a person by name", "name", ("Who is {value}?", "Find the person called {value}."), "{value}: {found}."),
-        Foreign("shop__get_price", "Get the price of an item", "item", ("What does {value} cost?", "Price of {value}?"), "{value} costs {found}."),
-        Foreign("docs__search_docs", "Search the documentation", "words", ("Search the documentation for {value}", "What do the docs say about {value}?"), "The documentation on {value}: {found}."),
-        Foreign("metrics__read_metric", "Read a metric", "metric", ("How high is the metric {value}?", "Read metric {value}."), "{value} is at {found}."),
+        Foreign(
+            "tracker__get_issue",
+            "Get an issue by number",
+            "number",
+            ("What does issue {value} say?", "Show me issue {value}", "Get issue #{value}."),
+            "Issue {value}: {found}.",
+            "integer",
+        ),
+        Foreign(
+            "wiki__find_page",
+            "Find a page of the wiki",
+            "title",
+            ("Find the wiki page {value}.", "What does the wiki say on {value}?", "Look up {value} in the wiki"),
+            "The wiki says on {value}: {found}.",
+        ),
+        Foreign(
+            "db__run_query",
+            "Run an SQL query",
+            "query",
+            ("Run the query select * from {value}", "Ask the database: select count(*) from {value}"),
+            "The query gave: {found}.",
+        ),
+        Foreign(
+            "chat__post_message",
+            "Post a message to the team",
+            "text",
+            ("Tell the team: {value}", "Post {value} to the team.", "Write {value} in the team chat"),
+            "I posted {value}: {found}.",
+        ),
+        Foreign(
+            "calendar__list_events",
+            "List the events of a day",
+            "day",
+            ("What is on {value}?", "Which events are there on {value}?"),
+            "On {value} there is: {found}.",
+        ),
+        Foreign(
+            "build__get_status",
+            "Get the status of a build",
+            "branch",
+            ("How is the build of {value}?", "Build status of {value}?", "Is the build of {value} green?"),
+            "The build of {value}: {found}.",
+        ),
+        Foreign(
+            "people__find_person",
+            "Find a person by name",
+            "name",
+            ("Who is {value}?", "Find the person called {value}."),
+            "{value}: {found}.",
+        ),
+        Foreign(
+            "shop__get_price",
+            "Get the price of an item",
+            "item",
+            ("What does {value} cost?", "Price of {value}?"),
+            "{value} costs {found}.",
+        ),
+        Foreign(
+            "docs__search_docs",
+            "Search the documentation",
+            "words",
+            ("Search the documentation for {value}", "What do the docs say about {value}?"),
+            "The documentation on {value}: {found}.",
+        ),
+        Foreign(
+            "metrics__read_metric",
+            "Read a metric",
+            "metric",
+            ("How high is the metric {value}?", "Read metric {value}."),
+            "{value} is at {found}.",
+        ),
     ),
     "held": (
-        Foreign("library__lend_book", "Lend a book by its title", "book", ("I would like to lend {value}.", "Lend me the book {value}"), "I lent {value}: {found}."),
-        Foreign("garden__water_bed", "Water a bed of the garden", "bed", ("Water {value}, please.", "The bed {value} is dry; water it."), "I watered {value}: {found}."),
-        Foreign("radio__tune_station", "Tune to a station", "station", ("Tune in to {value}.",), "Tuned to {value}: {found}."),
+        Foreign(
+            "library__lend_book",
+            "Lend a book by its title",
+            "book",
+            ("I would like to lend {value}.", "Lend me the book {value}"),
+            "I lent {value}: {found}.",
+        ),
+        Foreign(
+            "garden__water_bed",
+            "Water a bed of the garden",
+            "bed",
+            ("Water {value}, please.", "The bed {value} is dry; water it."),
+            "I watered {value}: {found}.",
+        ),
+        Foreign(
+            "radio__tune_station",
+            "Tune to a station",
+            "station",
+            ("Tune in to {value}.",),
+            "Tuned to {value}: {found}.",
+        ),
     ),
-}  # fmt: skip
+}
 _DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday today tomorrow".split()
 
 
