@@ -201,8 +201,9 @@ def notes_file(names: Names) -> File:
     """Make a text for people."""
     title, subject, tool = names.word().capitalize(), names.name().replace("_", " "), names.word()
     text = f"# {title}\n\n{title} keeps track of {subject}.\n\nRun it with `{tool} {names.word()}`.\n"
-    folder = names.draw.choice(("", "", "docs/", f"{names.word()}/"))
-    path = f"{folder}{names.draw.choice(('README', names.word(), names.word().upper()))}.md"
+    folder = names.draw.choice(("", "", "docs/" if names.split == "train" else "", f"{names.word()}/"))
+    common = "README" if names.split == "train" else names.word()
+    path = f"{folder}{names.draw.choice((common, names.word(), names.word().upper()))}.md"
     return File(path, text)
 
 
