@@ -122,10 +122,7 @@ class Service:
             threads=self.settings.threads,
             parallel=self.settings.parallel,
         )
-        own = ModelSettings()
-        for name, settings in stored.models.items():
-            if name == model.id.lower() or name in model.aliases:
-                own = settings.over(own)
+        own = stored.of({model.id.lower(), *model.aliases})
         settings = asked.over(own.over(started_with.over(stored.defaults)))
         return settings if self.settings.adapters else msgspec.structs.replace(settings, adapter=NONE)
 

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -77,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     defaults: ModelSettings = ModelSettings()
     models: Mapping[str, ModelSettings] = {}
     """By any name of a model."""
+
+    def of(self, names: Collection[str]) -> ModelSettings:
+        """Give what is set for the model with these names, in lower case; later tables go before earlier ones."""
+        own = ModelSettings()
+        for name, settings in self.models.items():
+            if name in names:
+                own = settings.over(own)
+        return own
 
 
 class SettingsFile:
