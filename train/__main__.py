@@ -8,7 +8,7 @@ from typing import Final
 from train.curve import draw
 from train.dataset import held_out, misplaced, shared, training
 from train.export import export
-from train.fit import LOG, Plan, fit, restored
+from train.fit import LOG, Plan, Progress, fit, restored
 
 ADAPTER: Final = "adapter.gguf"
 CURVE: Final = "loss.svg"
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where checkpoints, the log and the results go")
     parser.add_argument("--samples", type=int, default=Plan().samples, help="conversations (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=int, metavar="STEPS", help="end early, after so many steps")
     parser.add_argument("--export-only", action="store_true", help="write what the last checkpoint holds")
     arguments = parser.parse_args()
     plan = Plan(samples=arguments.samples, seed=arguments.seed)
@@ -28,10 +29,14 @@ def main() -> None:
         student, plan = restored(arguments.base, arguments.folder)
     else:
         _prove_apart(plan)
-        student = fit(arguments.base, arguments.folder, plan, lambda progress: print(progress, flush=True))
+        student = fit(arguments.base, arguments.folder, plan, _tell, arguments.most)
     export(student.cpu(), plan, arguments.base, arguments.folder / ADAPTER)
     draw(arguments.folder / LOG, arguments.folder / CURVE)
     print(f"wrote {arguments.folder / ADAPTER} and {arguments.folder / CURVE}")
+
+
+def _tell(progress: Progress) -> None:
+    print(progress, flush=True)
 
 
 def _prove_apart(plan: Plan) -> None:

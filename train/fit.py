@@ -55,8 +55,15 @@ class Progress(msgspec.Struct, frozen=True):
         )
 
 
-def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None]) -> Student:
+def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None], most: int | None = None) -> Student:
     """Train, or go on where a run in `folder` was ended.
+
+    Args:
+        base: the model, as GGUF.
+        folder: for checkpoints and the log.
+        plan: what to train on, and how.
+        tell: is told of each step.
+        most: steps after which it ends early, its rate fallen to the end by then; it may change when a run goes on.
 
     Raises:
         ValueError: the run in `folder` is of another plan.
@@ -64,6 +71,7 @@ def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None]) 
     folder.mkdir(parents=True, exist_ok=True)
     tokens = Tokens(base)
     batches = batched(tokens.many(training(plan.samples, plan.seed)), plan.batch, plan.seed)
+    batches = batches[:most]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(plan.seed)
     student = Student(base, rank=plan.rank).to(device)
