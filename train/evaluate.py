@@ -148,12 +148,14 @@ def _shown(message: AssistantMessage) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(models: Path, adapter: str, model: str) -> AsyncGenerator[HttpProvider]:
+async def serving(models: Path, adapter: str, model: str, threads: int) -> AsyncGenerator[HttpProvider]:
     """Run a server of its own with the settings of a stranger: one model's adapter, and nothing else."""
     with tempfile.TemporaryDirectory() as home:
         settings = Path(home) / ".config" / "lmstudio" / "server.toml"
         settings.parent.mkdir(parents=True)
-        settings.write_text(f"[models.{json.dumps(model)}]\nadapter = {json.dumps(adapter)}\nparallel = 1\n")
+        settings.write_text(
+            f"[models.{json.dumps(model)}]\nadapter = {json.dumps(adapter)}\nparallel = 1\nthreads = {threads}\n"
+        )
         environ = {"PATH": os.environ["PATH"], "HOME": home, "LMSTUDIO_MODELS_DIR": str(models.absolute())}
         server = await EmbeddedServer.start(environ, Path(home) / "server.log")
         provider = HttpProvider(server.endpoint)
@@ -169,7 +171,7 @@ async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
     samples = held_out(arguments.samples)
     rows: dict[str, Scores] = {}
     adapter = str(arguments.adapter.absolute()) if arguments.adapter else "none"
-    async with serving(arguments.models, adapter, arguments.model) as provider:
+    async with serving(arguments.models, adapter, arguments.model, arguments.threads) as provider:
         for is_constrained in (True, False) if arguments.free else (True,):
             name = f"{'adapter' if arguments.adapter else 'base'}, {'constrained' if is_constrained else 'free'}"
             rows[name], misses = await measure(provider, arguments.model, samples, is_constrained=is_constrained)
@@ -196,6 +198,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--adapter", type=Path, help="measure with this adapter; without it, the base alone")
     parser.add_argument("--samples", type=int, default=160)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--free", action="store_true", help="measure without the server's grammar as well")
     parser.add_argument("--misses", type=Path, help="write each wrong reply here, as JSON lines")
     rows = asyncio.run(_measure_all(parser.parse_args()))
