@@ -269,7 +269,7 @@ def mistaken_lookup(scene: Scene) -> Task:
     wrong = f"{folder}{slash}{stem[:cut]}{stem[cut + 1 :]}{dot}{ending}"
     if wrong in scene.project.paths or path not in asked.text:
         raise Unfit
-    failure = f"{wrong} does not exist. There is {path}."
+    failure = f"{wrong} cannot be read: it does not exist. There is {path}."
     spoken = msgspec.structs.replace(asked, text=asked.text.replace(path, wrong))
     again = (call("read_file", path=wrong), result("read_file", failure, is_error=True))
     return Task(messages=(spoken, *again, first, *rest), wanted=task.wanted)
