@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.processes import REPOSITORY, RunningServer
 from train.format import OPENING, asks, call, digest, pieces, result, says, system_prompt
+from train.tokens import Tokens
 from vtcode.compact import CompactProfile
 from vtcode.context import choose_profile
 from vtcode.providers import ModelInfo, Request, ToolSpec
@@ -48,10 +49,6 @@ def test_without_that_training_so_small_a_model_is_guided() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_what_is_trained_on_is_what_the_template_writes(count: int, models: Path, real_server: RunningServer) -> None:
-    tokenizers = pytest.importorskip("tokenizers")
-    assert tokenizers
-    from train.tokens import Tokens
-
     request = CompactProfile(SPECS).request(
         Request(model="m", system="", messages=()), Situation(messages=CONVERSATION[:count], step=1)
     )
