@@ -22,7 +22,7 @@ KINDS: Final[dict[str, tuple[Maker, float, float]]] = {
     "global value": (looking.global_value, 7, 8),
     "returns": (looking.returns, 5, 6),
     "list": (looking.listing, 7, 8),
-    "list all": (looking.listing_all, 3, 4),
+    "list all": (looking.listing_all, 4, 4),
     "injected": (looking.injected, 4, 6),
     "replace": (changing.replace, 9, 10),
     "assign": (changing.assign, 10, 10),
@@ -31,12 +31,12 @@ KINDS: Final[dict[str, tuple[Maker, float, float]]] = {
     "import": (changing.add_import, 4, 6),
     "flip": (changing.flip, 5, 6),
     "retry": (changing.retry, 4, 6),
-    "write": (changing.write, 8, 8),
+    "write": (changing.write, 9, 8),
     "run": (changing.run, 11, 10),
     # The server's grammar lets nobody write a path that is not there, so this is for servers without one.
     "mistaken": (changing.mistaken_lookup, 2, 0),
-    "talk": (talking.talk, 7, 12),
-    "cannot": (talking.cannot, 2, 4),
+    "talk": (talking.talk, 10, 12),
+    "cannot": (talking.cannot, 4, 4),
     "foreign": (talking.foreign, 5, 6),
 }
 """What makes a kind of sample, its weight in training, and how many of 160 held-out samples it makes."""
