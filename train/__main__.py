@@ -43,7 +43,7 @@ def _prove_apart(plan: Plan) -> None:
     both = shared(training(plan.samples, plan.seed), held_out())
     strays = misplaced(held_out(), "held")
     if both or strays:
-        sys.exit(f"The splits are not apart: {both or strays}. Correct train/words.py, phrases.py or projects.py.")
+        sys.exit(f"The splits are not apart: {both or strays}. Correct train/words.py, projects.py or the wordings.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tasks of changing: small exact edits, new files, commands; then say what was done and how it ended."""
+"""Tasks of changing: small exact edits and new files; then say what was done."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from train import phrases
+from train import orders, running
 from train.format import asks, call, result, says
 from train.looking import lookup
 from train.projects import File, Pair
@@ -14,71 +14,13 @@ from train.scene import Scene, Task, Unfit
 from train.words import Split
 from vtcode.messages import Message
 from vtcode.tools.editing import EditRefused, replaced
-from vtcode.tools.excerpt import plural
 from vtcode.tools.textfile import Contents, decode
 
-_COMMANDS: Final[dict[Split, list[str]]] = {
-    "train": [
-        "python -m unittest",
-        "python -m unittest -q",
-        "python -m unittest discover",
-        "python -m pytest",
-        "pytest",
-        "pytest -q",
-        "pytest -x",
-        "npm test",
-        "npm run {word}",
-        "make",
-        "make test",
-        "make {word}",
-        "git status",
-        "git log -1 --oneline",
-        "git diff --stat",
-        "ls -la",
-        "ls {word}",
-        "cargo test",
-        "cargo build --release",
-        "go test ./...",
-        "go vet ./...",
-        "python {path}",
-        "python -c 'print({number})'",
-        "sh {path}",
-        "wc -l {path}",
-        "cat {path}",
-        "echo {word}",
-        "echo {word} {word2}",
-        "date +%Y",
-        "uname -s",
-        "pwd",
-        "{word} --version",
-        "{word} --{word2} {number}",
-        "./{word}.sh {word2}",
-        "pip list",
-        "ruff check {word}",
-        "node {path}",
-        "grep -c {word} {path}",
-    ],
-    "held": [
-        "tox -e {word}",
-        "bundle exec rake {word}",
-        "gradle check",
-        "mvn -q verify",
-        "head -n 3 {path}",
-        "du -sh {word}",
-        "nox -s {word}",
-        "bash {path} --{word2}",
-        "{word} check --{word2}={number}",
-    ],
-}
 _FLIPS: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 _MODULES: Final[dict[Split, list[str]]] = {
     "train": "os re sys json math time random shutil logging datetime pathlib typing itertools functools".split(),
     "held": "csv heapq textwrap secrets bisect".split(),
 }
-DENIED: Final = (
-    "Denied: run_terminal_cmd did not run (run_terminal_cmd is prompt, and it was not approved). Nothing was "
-    "changed. Do not try it again another way; tell the user what you wanted to do."
-)
 
 
 def replace(scene: Scene) -> Task:
@@ -90,7 +32,7 @@ def replace(scene: Scene) -> Task:
     old, new = (pair.line, new) if scene.draw.random() < 0.7 else (pair.value, new_value)
     if file.text.count(old) != 1 or old == new:
         raise Unfit
-    asked = scene.ask(phrases.REPLACE, path=file.path, old=scene.quoted(old), new=scene.quoted(new))
+    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(old), new=scene.quoted(new))
     return Task(
         messages=(asks(asked), *_edit(file, old, new), says(f"I changed {old} to {new} in {file.path}.")),
         edited=(file.path, file.text, file.text.replace(old, new)),
@@ -100,7 +42,7 @@ def replace(scene: Scene) -> Task:
 def assign(scene: Scene) -> Task:
     """Set a value: read the file first, since only its line says how the value is written."""
     file, pair, old, new_value, new = _assignment(scene)
-    asked = scene.ask(phrases.SET, path=file.path, key=pair.key, new=new_value)
+    asked = scene.ask(orders.SET, path=file.path, key=pair.key, new=new_value)
     answer = f"I set {pair.key} to {new_value} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -111,10 +53,10 @@ def assign(scene: Scene) -> Task:
 def assign_and_run(scene: Scene) -> Task:
     """Set a value, then run a command and say how it ended."""
     file, pair, old, new_value, new = _assignment(scene)
-    asked = scene.ask(phrases.SET, path=file.path, key=pair.key, new=new_value).rstrip(".")
-    command = _command(scene)
-    asked += "." * (not asked.endswith("?")) + scene.ask(phrases.THEN_RUN, command=scene.quoted(command))
-    ran, ended = _run(scene, command)
+    asked = scene.ask(orders.SET, path=file.path, key=pair.key, new=new_value).rstrip(".")
+    command = running.drawn(scene)
+    asked += "." * (not asked.endswith("?")) + scene.ask(orders.THEN_RUN, command=scene.quoted(command))
+    ran, ended = running.ran(scene, command)
     answer = f"I set {pair.key} to {new_value} in {file.path}. {ended}"
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), *ran, says(answer)),
@@ -131,7 +73,7 @@ def rename(scene: Scene) -> Task:
     new = old.replace(found.name, new_name)
     if file.text.count(found.name) != 1 or old == new:
         raise Unfit
-    asked = scene.ask(phrases.RENAME, path=file.path, name=found.name, new=new_name)
+    asked = scene.ask(orders.RENAME, path=file.path, name=found.name, new=new_name)
     answer = f"I renamed {found.name} to {new_name} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -148,7 +90,7 @@ def add_import(scene: Scene) -> Task:
         raise Unfit
     gap = "\n" if first.startswith(("import ", "from ")) else "\n\n"
     new = f"import {module}{gap}{first}"
-    asked = scene.ask(phrases.IMPORT, path=file.path, module=module)
+    asked = scene.ask(orders.IMPORT, path=file.path, module=module)
     return Task(
         messages=(
             asks(asked),
@@ -176,7 +118,7 @@ def flip(scene: Scene) -> Task:
     new = old.replace(f" {sign} ", f" {_FLIPS[sign]} ")
     if file.text.count(old) != 1 or old.count(f" {sign} ") != 1:
         raise Unfit
-    asked = scene.ask(phrases.FLIP, path=file.path, name=found.name, old=sign, new=_FLIPS[sign])
+    asked = scene.ask(orders.FLIP, path=file.path, name=found.name, old=sign, new=_FLIPS[sign])
     answer = f"I changed {sign} to {_FLIPS[sign]} in {found.name} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -194,7 +136,7 @@ def retry(scene: Scene) -> Task:
     new = pair.line.replace(pair.value, new_value)
     if wrong in file.text or file.text.count(pair.line) != 1:
         raise Unfit
-    asked = scene.ask(phrases.REPLACE, path=file.path, old=scene.quoted(wrong), new=scene.quoted(wrong_new))
+    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(wrong), new=scene.quoted(wrong_new))
     return Task(
         messages=(
             asks(asked),
@@ -228,7 +170,7 @@ def write(scene: Scene) -> Task:
             f"{names.word().capitalize()}, {names.word()}!",
         )
     )
-    asked = scene.ask(phrases.WRITE, text=scene.quoted(text), path=path)
+    asked = scene.ask(orders.WRITE, text=scene.quoted(text), path=path)
     content = f"{text}\n"
     return Task(
         messages=(
@@ -239,21 +181,6 @@ def write(scene: Scene) -> Task:
         ),
         edited=(path, "", content),
     )
-
-
-def run(scene: Scene) -> Task:
-    """Run a command, and say how it ended."""
-    command = _command(scene)
-    asked = scene.ask(phrases.RUN, command=scene.quoted(command))
-    if scene.draw.random() < 0.05:
-        ended = f"I wanted to run {command}, but it was not approved."
-        ran: tuple[Message, ...] = (
-            call("run_terminal_cmd", command=command),
-            result("run_terminal_cmd", DENIED, is_error=True),
-        )
-        return Task(messages=(asks(asked), *ran, says(ended)), wanted=("not approved",))
-    ran, ended = _run(scene, command)
-    return Task(messages=(asks(asked), *ran, says(ended)), wanted=(ended.partition(": ")[0].rpartition("exit ")[2],))
 
 
 def mistaken_lookup(scene: Scene) -> Task:
@@ -273,66 +200,6 @@ def mistaken_lookup(scene: Scene) -> Task:
     spoken = msgspec.structs.replace(asked, text=asked.text.replace(path, wrong))
     again = (call("read_file", path=wrong), result("read_file", failure, is_error=True))
     return Task(messages=(spoken, *again, first, *rest), wanted=task.wanted)
-
-
-def _command(scene: Scene) -> str:
-    template = scene.draw.choice(_COMMANDS[scene.split])
-    scene.templates.append(template)
-    return template.format(
-        word=scene.names.word(),
-        word2=scene.names.word(),
-        number=scene.names.number(),
-        path=scene.draw.choice(scene.project.paths),
-    )
-
-
-def _run(scene: Scene, command: str) -> tuple[tuple[Message, ...], str]:
-    """Make up how a command ended; the last line is what is told of it."""
-    names, draw = scene.names, scene.draw
-    is_ok = draw.random() < 0.65
-    tests = draw.randrange(1, 90)
-    seconds = f"{draw.random() * 9:.3f}s"
-    if "unittest" in command:
-        body = [
-            f"Ran {plural(tests, 'test')} in {seconds}",
-            "",
-            "OK" if is_ok else f"FAILED (failures={draw.randrange(1, 9)})",
-        ]
-    elif any(word in command for word in ("test", "tox", "check", "nox")):
-        body = [
-            f"{tests} passed in {seconds}" if is_ok else f"{draw.randrange(1, 9)} failed, {tests} passed in {seconds}"
-        ]
-    elif is_ok:
-        body = [" ".join(names.word() for _ in range(draw.randrange(1, 4))) for _ in range(draw.randrange(4))]
-        body += [names.number()] * (draw.random() < 0.3)
-    else:
-        word = names.word()
-        body = [
-            draw.choice(
-                (
-                    f"bash: {command.split()[0]}: command not found",
-                    f"{word}: No such file or directory",
-                    f"NameError: name '{word}' is not defined",
-                    f"error: {word} {names.word()}",
-                    f"AssertionError: {names.number()} != {names.number()}",
-                )
-            )
-        ]
-    code = (
-        0
-        if is_ok
-        else 127
-        if body[-1:] == [f"bash: {command.split()[0]}: command not found"]
-        else draw.choice((1, 1, 2))
-    )
-    output = "\n".join([f"exit code {code}", *body])
-    verb = "ended" if is_ok else "failed"
-    ended = (
-        f"{command} {verb} with exit code {code}: {body[-1]}"
-        if body
-        else f"{command} ended with exit code 0 and printed nothing."
-    )
-    return (call("run_terminal_cmd", command=command), result("run_terminal_cmd", output, is_error=not is_ok)), ended
 
 
 def _assignment(scene: Scene) -> tuple[File, Pair, str, str, str]:

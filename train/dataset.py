@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from train import changing, looking, talking
+from train import changing, looking, running, talking
 from train.scene import Scene, Task, Unfit
 from train.words import Split, split_of
 from vtcode.messages import Message
@@ -32,7 +32,7 @@ KINDS: Final[dict[str, tuple[Maker, float, float]]] = {
     "flip": (changing.flip, 5, 6),
     "retry": (changing.retry, 4, 6),
     "write": (changing.write, 9, 8),
-    "run": (changing.run, 11, 10),
+    "run": (running.run, 11, 10),
     # The server's grammar lets nobody write a path that is not there, so this is for servers without one.
     "mistaken": (changing.mistaken_lookup, 2, 0),
     "talk": (talking.talk, 10, 12),

@@ -44,8 +44,8 @@ class Share(msgspec.Struct):
 class Scores(msgspec.Struct):
     """What is measured, each for itself: every reply is asked for after the right ones before it."""
 
-    valid: Share = msgspec.field(default_factory=Share)
-    """Replies where a call is due that are a call or an answer in form."""
+    called: Share = msgspec.field(default_factory=Share)
+    """Replies that are a call in form, where one is due."""
     tool: Share = msgspec.field(default_factory=Share)
     arguments: Share = msgspec.field(default_factory=Share)
     """Calls with exactly the right arguments, of the right tool."""
@@ -112,7 +112,7 @@ def _judge(scores: Scores, sample: Sample, index: int, right: AssistantMessage, 
         return is_right
     wanted, call = right.calls[0], got.calls[0] if len(got.calls) == 1 else None
     given = _arguments(call) if call else None
-    scores.valid.add(given is not None)
+    scores.called.add(given is not None)
     scores.tool.add(call is not None and call.name == wanted.name)
     is_right = call is not None and call.name == wanted.name and given == _arguments(wanted)
     scores.arguments.add(is_right)
@@ -183,10 +183,10 @@ async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
 
 def table(rows: dict[str, Scores]) -> str:
     """Write the scores as Markdown."""
-    lines = ["| | calls valid | right tool | exact arguments | false calls on talk | answers | exact edits |"]
+    lines = ["| | called | right tool | exact arguments | false calls on talk | answers | exact edits |"]
     lines.append("|---" * 7 + "|")
     for name, each in rows.items():
-        cells = (each.valid, each.tool, each.arguments, each.false_calls, each.answers, each.edits)
+        cells = (each.called, each.tool, each.arguments, each.false_calls, each.answers, each.edits)
         lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from train.phrases import Wordings, wording
 from train.projects import File, Project, make_project
+from train.wording import Wordings, wording
 from train.words import Names, Split
 from vtcode.messages import Message
 from vtcode.providers import ToolSpec

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from train import phrases
+from train import smalltalk
 from train.format import asks, call, result, says
 from train.scene import Scene, Task
 from train.words import Split
@@ -143,7 +143,7 @@ _DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday today t
 def talk(scene: Scene) -> Task:
     """Answer small talk, in one case after another."""
     wordings, answer = scene.draw.choice(
-        ((phrases.HELLO, HELLO), (phrases.WHO, WHO), (phrases.THANKS, WELCOME), (phrases.CHAT, HERE))
+        ((smalltalk.HELLO, HELLO), (smalltalk.WHO, WHO), (smalltalk.THANKS, WELCOME), (smalltalk.CHAT, HERE))
     )
     return Task(messages=(asks(scene.ask(wordings)), says(answer)))
 
@@ -151,7 +151,7 @@ def talk(scene: Scene) -> Task:
 def cannot(scene: Scene) -> Task:
     """Say that something cannot be done here."""
     who = scene.names.word().capitalize()
-    return Task(messages=(asks(scene.ask(phrases.CANNOT, who=who)), says(CANNOT)), wanted=("cannot",))
+    return Task(messages=(asks(scene.ask(smalltalk.CANNOT, who=who)), says(CANNOT)), wanted=("cannot",))
 
 
 def foreign(scene: Scene) -> Task:

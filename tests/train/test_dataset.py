@@ -20,7 +20,7 @@ from vtcode.situation import Situation
 
 @pytest.fixture(scope="module")
 def learnt() -> list[Sample]:
-    return training(1500, seed=0)
+    return training(700, seed=0)
 
 
 @pytest.fixture(scope="module")
