@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from lmserver.catalog import Model
-from lmserver.download import DEFAULT_MODEL, KNOWN
 from lmserver.errors import BadModelFile
 from lmserver.gguf import read_header
 
@@ -23,6 +22,9 @@ COMPACT: Final = "vtcode_compact"
 """The capability of a model that was trained on the agent's compact prompts."""
 
 _SHIPPED: Final = "smollm2-135m-instruct.vtcode.lora.gguf"
+BASE_SIZE: Final = 98_362_432
+BASE_SHA256: Final = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""The very file that our adapter was trained on: what `lmserver.download` gets as the default model."""
 _MOST_SHARE: Final = 2
 """An adapter of more weights than a half of the base's is none of ours to load."""
 
@@ -89,9 +91,8 @@ def capabilities(model: Model, adapter: Adapter | None) -> list[str]:
 
 
 def _is_the_default(model: Model) -> bool:
-    known = KNOWN[DEFAULT_MODEL]
     # Nearly every other file differs in its size, and need not be read.
-    return model.header.size_bytes == known.size and _digest(model.path, model.stamp) == known.sha256
+    return model.header.size_bytes == BASE_SIZE and _digest(model.path, model.stamp) == BASE_SHA256
 
 
 _digests: dict[tuple[Path, tuple[object, ...]], str] = {}

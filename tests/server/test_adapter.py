@@ -9,8 +9,9 @@ import httpx2
 import numpy as np
 import pytest
 
-from lmserver.adapters import COMPACT, adapter_of, capabilities
+from lmserver.adapters import BASE_SHA256, BASE_SIZE, COMPACT, adapter_of, capabilities
 from lmserver.catalog import Catalog, Model
+from lmserver.download import DEFAULT_MODEL, KNOWN
 from tests.support.processes import clean_environment, run, running_server
 
 MODEL = "smollm2-135m-instruct"
@@ -137,6 +138,10 @@ def test_ls_shows_the_adapter_of_each_model(environment: dict[str, str], home: P
     choose(home, str(path))
     assert "own.gguf" in run(["lmstudio", "ls"], environment).stdout
     assert json.loads(run(["lmstudio", "ls", "--json"], environment).stdout)[0]["adapter"] == str(path)
+
+
+def test_our_adapter_is_for_the_model_that_we_get() -> None:
+    assert (BASE_SIZE, BASE_SHA256) == (KNOWN[DEFAULT_MODEL].size, KNOWN[DEFAULT_MODEL].sha256)
 
 
 def test_a_base_of_another_digest_gets_no_adapter_of_ours(base: Model, tmp_path: Path) -> None:
