@@ -141,7 +141,7 @@ def test_ls_shows_the_adapter_of_each_model(environment: dict[str, str], home: P
 
 
 def test_our_adapter_is_for_the_model_that_we_get() -> None:
-    assert (BASE_SIZE, BASE_SHA256) == (KNOWN[DEFAULT_MODEL].size, KNOWN[DEFAULT_MODEL].sha256)
+    assert (KNOWN[DEFAULT_MODEL].size, KNOWN[DEFAULT_MODEL].sha256) == (BASE_SIZE, BASE_SHA256)
 
 
 def test_a_base_of_another_digest_gets_no_adapter_of_ours(base: Model, tmp_path: Path) -> None:
