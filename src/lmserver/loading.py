@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from lmserver.adapters import Adapter, adapter_of
 from lmserver.catalog import Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
@@ -18,6 +19,7 @@ from lmserver.gguf import GgufHeader
 from lmserver.logfile import note
 from lmserver.memory import footprint
 from lmserver.settings import ModelSettings
+from lmserver.text import one_line
 from lmwire.errors import ErrorCode
 
 log = logging.getLogger("lmstudio")
@@ -73,14 +75,35 @@ async def load(plan: LoadPlan, free: int) -> Engine:
         if model.format == "onnx":
             engine = await OnnxEngine.load(model.path, context_length=context_length, threads=threads)
         else:
-            engine = await _llama(plan, context_length, threads)
+            engine = await _adapted(plan, context_length, threads)
     seconds = time.monotonic() - started
     message = f"loaded {model.id} in {seconds:.1f} s"
     note("model", message, members | {"action": "loaded", "seconds": round(seconds, 3)})
     return engine
 
 
-async def _llama(plan: LoadPlan, context_length: int, threads: int) -> Engine:
+async def _adapted(plan: LoadPlan, context_length: int, threads: int) -> Engine:
+    """Load a model with its adapter, or, when that does not fit, without it: a clear word, and a base that serves."""
+    adapter = adapter_of(plan.model, plan.settings.adapter, plan.folder)
+    if adapter is not None and not adapter.fault:
+        try:
+            return await _llama(plan, context_length, threads, str(adapter.path))
+        except ApiError as error:
+            adapter = msgspec.structs.replace(adapter, fault=str(error))
+    if adapter is not None:
+        _refuse(plan.model, adapter)
+    return await _llama(plan, context_length, threads, "")
+
+
+def _refuse(model: Model, adapter: Adapter) -> None:
+    message = (
+        f"{model.id} is served without the adapter {adapter.path}: {adapter.fault}. "
+        'Correct `adapter` in the settings, or set it to "none".'
+    )
+    log.error("%s", one_line(message))
+
+
+async def _llama(plan: LoadPlan, context_length: int, threads: int, adapter_path: str) -> Engine:
     model, settings = plan.model, plan.settings
     return await LlamaEngine.load(
         model.path,
@@ -92,6 +115,7 @@ async def _llama(plan: LoadPlan, context_length: int, threads: int) -> Engine:
         gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
         draft_path=_draft(plan),
         speculation=settings.speculation or "none",
+        adapter_path=adapter_path,
         embeddings=model.kind == "embeddings",
     )
 

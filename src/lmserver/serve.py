@@ -63,6 +63,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without a request after which a model is let go."""
     cors: tuple[str, ...] = ()
     """Origins of pages that may use the server."""
+    adapters: bool = True
     log_prompts: bool = False
     """Write prompts to the log."""
     output: Path | None = None
@@ -129,6 +130,7 @@ async def _serve(options: ServerOptions, stored: SettingsFile, access: Access, l
             queue=server_settings.queue,
             file=stored,
             scripts=scripts,
+            adapters=options.adapters,
             log_prompts=options.log_prompts,
         )
     )

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
+from lmserver.adapters import NONE, Adapter, adapter_of, capabilities
 from lmserver.catalog import BrokenFile, Catalog, Model
 from lmserver.engines import Engine
 from lmserver.engines.scripted import ScriptedEngine
@@ -57,6 +58,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Scripted models by id."""
     file: SettingsFile | None = None
     """The settings of single models."""
+    adapters: bool = True
+    """Whether models get the adapters that are theirs."""
     log_prompts: bool = False
     """Write prompts to the log."""
 
@@ -93,14 +96,23 @@ class Service:
         """Describe every model that can be asked for, loaded or not."""
         present = self.pool.residents()
         scripted = [_scripted_card(name, present.get(name)) for name in self.settings.scripts]
-        return scripted + [card(model, present.get(model.id)) for model in self.models()]
+        return scripted + [card(model, present.get(model.id), self.adapter_of(model)) for model in self.models()]
 
     def card(self, name: str) -> ModelCard:
         """Describe the model that `name` means. Raises `ApiError` 404 when there is none."""
         if name in self.settings.scripts:
             return _scripted_card(name, self.pool.residents().get(name))
         model = self.find(name)
-        return card(model, self.pool.residents().get(model.id))
+        return card(model, self.pool.residents().get(model.id), self.adapter_of(model))
+
+    def adapter_of(self, model: Model) -> Adapter | None:
+        """Say which adapter a model is loaded with, or which one is refused."""
+        return adapter_of(model, self.model_settings(model, ModelSettings()).adapter, self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        """Where relative paths in the settings begin."""
+        return self.settings.file.path.parent if self.settings.file else self.settings.models
 
     def model_settings(self, model: Model, asked: ModelSettings) -> ModelSettings:
         """Say how a model is to be loaded: what was asked for, else its own settings, else the server's."""
@@ -110,11 +122,9 @@ class Service:
             threads=self.settings.threads,
             parallel=self.settings.parallel,
         )
-        own = ModelSettings()
-        for name, settings in stored.models.items():
-            if name == model.id.lower() or name in model.aliases:
-                own = settings.over(own)
-        return asked.over(own.over(started_with.over(stored.defaults)))
+        own = stored.of({model.id.lower(), *model.aliases})
+        settings = asked.over(own.over(started_with.over(stored.defaults)))
+        return settings if self.settings.adapters else msgspec.structs.replace(settings, adapter=NONE)
 
     # Borrowing ---------------------------------------------------------------------------------------------
 
@@ -196,7 +206,7 @@ class Service:
             model=model,
             settings=settings,
             threads=os.cpu_count() or 1,
-            folder=self.settings.file.path.parent if self.settings.file else self.settings.models,
+            folder=self._folder,
             find=self._path_of,
         )
         return Wanted(
@@ -253,7 +263,7 @@ def _not_found(error: UnknownModel, broken: BrokenFile | None) -> str:
     return f"There is no model {shown!r} here.{near} The models are: {', '.join(names[:_MOST_NAMES])}{more}."
 
 
-def card(model: Model, resident: Resident | None) -> ModelCard:
+def card(model: Model, resident: Resident | None, adapter: Adapter | None) -> ModelCard:
     """Describe a model that is perhaps loaded."""
     header = model.header
     return ModelCard(
@@ -271,7 +281,8 @@ def card(model: Model, resident: Resident | None) -> ModelCard:
         max_context_length=header.context_length or UNSET,
         loaded_context_length=resident.engine.context_length if resident and resident.engine else UNSET,
         parallel=resident.engine.parallel if resident and resident.engine else UNSET,
-        capabilities=["tool_use"] if model.trained_for_tool_use else [],
+        capabilities=capabilities(model, adapter),
+        adapter=adapter.name if adapter is not None and not adapter.fault else UNSET,
     )
 
 

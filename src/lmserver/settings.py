@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -42,6 +42,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """A smaller model of the same vocabulary that guesses ahead: its id, or the path of its file."""
     speculation: Literal["none", "ngram"] | None = None
     """`ngram` guesses ahead from what the conversation holds already."""
+    adapter: str | None = None
+    """The file of a LoRA adapter (GGUF) for the model, or `none`; left out, the default model gets ours."""
     threads: Annotated[int, Meta(ge=1, le=4096)] | None = None
     batch: Annotated[int, Meta(ge=16, le=16384)] | None = None
     """Tokens of a prompt that are read at a time; other streams stand still for that long."""
@@ -75,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     defaults: ModelSettings = ModelSettings()
     models: Mapping[str, ModelSettings] = {}
     """By any name of a model."""
+
+    def of(self, names: Collection[str]) -> ModelSettings:
+        """Give what is set for the model with these names, in lower case; later tables go before earlier ones."""
+        own = ModelSettings()
+        for name, settings in self.models.items():
+            if name in names:
+                own = settings.over(own)
+        return own
 
 
 class SettingsFile:

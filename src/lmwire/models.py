@@ -31,7 +31,10 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int | UnsetType = UNSET
     """Requests that are computed together; absent while the model is not loaded."""
     capabilities: list[str] | UnsetType = UNSET
-    """`tool_use` when the model was trained to call tools."""
+    """`tool_use` when the model was trained to call tools; `vtcode_compact` when it was trained on the agent's
+    compact prompts."""
+    adapter: str | UnsetType = UNSET
+    """The adapter that is laid over the model; absent where none is."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ _WORDS: Final = {
 _SHOWN: Final = {"read_file": ("path", "start", "end"), "run_terminal_cmd": ("command",)}
 """Arguments that are offered, where it is not all of them."""
 
+_NARROW_TOKENS: Final = 600
 _FILE: Final = {"read_file": "path", "edit_file": "path"}
 _FOLDER: Final = {"list_files": "path"}
 _EITHER: Final = {"grep_file": "path"}
@@ -52,15 +53,27 @@ class CompactProfile:
     name = "compact"
     output_limit = 4_000
     needs_files = True
-    takes_notes = True
-    can_sum_up = True
 
-    def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
+    def __init__(self, tools: tuple[ToolSpec, ...], *, is_narrow: bool = False) -> None:
+        """Take the tools.
+
+        Args:
+            tools: what may be called.
+            is_narrow: whether the model knows these prompts and nothing else: then it is shown no project's notes,
+                asked for no summaries, and writes what it finds likeliest, within bounds.
+        """
+        self._is_narrow = is_narrow
+        self.takes_notes = self.can_sum_up = not is_narrow
         self._tools = tuple(_trimmed(tool) for tool in tools if tool.name not in _LEFT_OUT)
         self._system = COMPACT_INSTRUCTIONS + "\n".join([*map(_line, self._tools), _ENDING])
 
     def request(self, base: Request, situation: Situation) -> Request:
         tools = self._tools if situation.may_call else ()
+        if self._is_narrow:
+            # Sampled, or without a bound, so small a model now and then never comes to an end.
+            base = msgspec.structs.replace(
+                base, temperature=base.temperature or 0.0, max_tokens=base.max_tokens or _NARROW_TOKENS
+            )
         return msgspec.structs.replace(
             base,
             system=self._system + situation.notes,

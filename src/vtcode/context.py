@@ -165,6 +165,8 @@ def choose_profile(
 def _fitting(model: ModelInfo, tools: tuple[ToolSpec, ...], most: int | None) -> Profile:
     weights = COMPACT_BELOW if model.parameters is None else model.parameters
     context = min((size for size in (model.context_length, most) if size), default=COMPACT_CONTEXT)
+    if model.trained_for_compact:
+        return CompactProfile(tools, is_narrow=True)
     if model.trained_for_tools is False and weights < GUIDED_BELOW:
         return GuidedProfile(tools)
     if weights < COMPACT_BELOW or context < COMPACT_CONTEXT:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmserver.commands.arguments import FILE_COMPLETION, SUCCESS, add_json, command
-from lmserver.text import count, size, table
+from lmserver.text import count, one_line, size, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lmserver.adapters import Adapter
     from lmserver.catalog import Entry
     from lmserver.commands.arguments import Commands
 
@@ -64,12 +67,13 @@ def _ls(options: argparse.Namespace) -> int:
 
     root = models_dir(os.environ)
     entries = Catalog(root).scan()
+    adapters = _adapters(entries)
     if options.json:
-        print(json.dumps([_row(entry) for entry in entries], indent=2))
+        print(json.dumps([_row(entry, adapters) for entry in entries], indent=2))
         return SUCCESS
     if not entries:
         print(f"No models in {root} yet. Get the default one with `lmstudio get`.", file=sys.stderr)
-    rows = [("MODEL", "PARAMS", "QUANT", "SIZE", "CONTEXT")]
+    rows = [("MODEL", "PARAMS", "QUANT", "SIZE", "CONTEXT", "ADAPTER")]
     for entry in entries:
         if not isinstance(entry, BrokenFile):
             header = entry.header
@@ -80,22 +84,47 @@ def _ls(options: argparse.Namespace) -> int:
                     header.quantization,
                     size(header.size_bytes),
                     str(header.context_length or "?"),
+                    "" if (adapter := adapters.get(entry.id)) is None else one_line(adapter.name),
                 )
             )
+    if not any(adapters.values()):
+        rows = [row[:-1] for row in rows]
     if len(rows) > 1:
         print(table(rows))
     for entry in entries:
         if isinstance(entry, BrokenFile):
             print(f"unusable: {entry.name}: {entry.reason}", file=sys.stderr)
+    for name, adapter in adapters.items():
+        if adapter.fault:
+            print(f"{name}: the adapter {one_line(str(adapter.path))} is refused: {adapter.fault}", file=sys.stderr)
     return SUCCESS
 
 
-def _row(entry: "Entry") -> dict[str, object]:
+def _adapters(entries: "Sequence[Entry]") -> "dict[str, Adapter]":
+    """Find the adapters that a server would use, by model."""
+    from lmserver.adapters import adapter_of
+    from lmserver.catalog import Model
+    from lmserver.places import settings_file
+    from lmserver.settings import read
+
+    path = settings_file(os.environ)
+    stored = read(path)
+    found: dict[str, Adapter] = {}
+    for entry in entries:
+        if isinstance(entry, Model):
+            own = stored.of({entry.id.lower(), *entry.aliases}).over(stored.defaults)
+            if (adapter := adapter_of(entry, own.adapter, path.parent)) is not None:
+                found[entry.id] = adapter
+    return found
+
+
+def _row(entry: "Entry", adapters: "Mapping[str, Adapter]") -> dict[str, object]:
     from lmserver.catalog import BrokenFile
 
     if isinstance(entry, BrokenFile):
         return {"path": entry.name, "error": entry.reason}
     header = entry.header
+    adapter = adapters.get(entry.id)
     return {
         "id": entry.id,
         "path": str(entry.path),
@@ -106,4 +135,5 @@ def _row(entry: "Entry") -> dict[str, object]:
         "parameters": header.parameters,
         "size_bytes": header.size_bytes,
         "max_context_length": header.context_length,
+        "adapter": None if adapter is None or adapter.fault else str(adapter.path),
     }

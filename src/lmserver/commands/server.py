@@ -112,6 +112,7 @@ def _add_start(actions: "Commands") -> None:
         help="longest reply to a request that sets no limit (default: 2048)",
     )
     option("--threads", type=positive, metavar="N", help="CPU threads of each model (default: all)")
+    option("--no-adapter", action="store_true", help="serve each model as it is, without an adapter")
     option("--log-prompts", action="store_true", help="write prompts, as the model reads them, to the log file")
     script = option("--script", type=Path, metavar="FILE.json", help="also serve the scripted model in this file")
     script.complete = FILE_COMPLETION  # pyright: ignore[reportAttributeAccessIssue]
@@ -155,6 +156,7 @@ def _start(options: argparse.Namespace) -> int:
             parallel=options.parallel,
             ttl=options.ttl,
             cors=tuple(options.cors),
+            adapters=not options.no_adapter,
             log_prompts=options.log_prompts,
             output=options.detached_log,
         )

@@ -59,6 +59,7 @@ class LlamaEngine:
         gpu_layers: int = -1,
         draft_path: str = "",
         speculation: Literal["none", "ngram"] = "none",
+        adapter_path: str = "",
         embeddings: bool = False,
     ) -> "LlamaEngine":
         """Start the child and wait until the model answers.
@@ -73,6 +74,7 @@ class LlamaEngine:
             gpu_layers: layers that are computed on a GPU if there is one; -1 means all.
             draft_path: the file of a smaller model that guesses ahead; empty means none.
             speculation: how to guess ahead without one.
+            adapter_path: the file of an adapter that is laid over the model; empty means none.
             embeddings: whether the model gives one vector for a text instead of a next token.
 
         Raises:
@@ -88,6 +90,7 @@ class LlamaEngine:
             gpu_layers=gpu_layers,
             draft_path=draft_path,
             speculation=speculation,
+            adapter_path=adapter_path,
             chat_template="" if embeddings else with_tools(template or CHATML),
             cache_mib=0 if embeddings else 512,
             embeddings=embeddings,

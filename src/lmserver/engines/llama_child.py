@@ -32,6 +32,8 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The file of a smaller model that guesses ahead."""
     speculation: Literal["none", "ngram"] = "none"
     """How to guess ahead without one."""
+    adapter_path: str = ""
+    """The file of a LoRA adapter that is laid over the model."""
     embeddings: bool = False
     """Whether the model gives one vector for a text instead of a next token."""
 
@@ -67,6 +69,10 @@ def _start(settings: ChildSettings) -> Any:
     parameters.ui = False
     if settings.chat_template:
         parameters.chat_template = settings.chat_template
+    if settings.adapter_path:
+        adapter = engine.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = settings.adapter_path, 1.0
+        parameters.lora_adapters = [adapter]
     kinds = engine.common_speculative_type
     if settings.draft_path:
         parameters.speculative.draft.mparams.path = settings.draft_path

@@ -157,6 +157,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that a request may use: what is loaded, else what the model was made for."""
     is_loaded: bool | None = None
     trained_for_tools: bool | None = None
+    trained_for_compact: bool = False
+    """Whether it was trained on the very prompts of the compact profile."""
     quantization: str | None = None
     size_bytes: int | None = None
 

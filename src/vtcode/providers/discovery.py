@@ -115,7 +115,8 @@ def _info(card: Card) -> ModelInfo:
         parameters=_count(card.parameters, meta.n_params),
         context_length=_count(*contexts, meta.n_ctx_train),
         is_loaded=card.state == "loaded" if isinstance(card.state, str) else None,
-        trained_for_tools=_knows_tools(card.capabilities),
+        trained_for_tools=_has(card.capabilities, "tool_use"),
+        trained_for_compact=bool(_has(card.capabilities, "vtcode_compact")),
         quantization=card.quantization if isinstance(card.quantization, str) else None,
         size_bytes=_count(card.size_bytes, meta.size),
     )
@@ -128,9 +129,9 @@ def _read_meta(value: object) -> _Meta:
         return _Meta()
 
 
-def _knows_tools(value: object) -> bool | None:
+def _has(value: object, capability: str) -> bool | None:
     if isinstance(value, list):
-        return "tool_use" in cast("list[object]", value)
+        return capability in cast("list[object]", value)
     return None
 
 

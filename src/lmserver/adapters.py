@@ -1,0 +1,110 @@
+"""Adapters: small files that change what a base model does; which one goes with a model, and whether it fits."""
+
+import functools
+import hashlib
+import logging
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lmserver.catalog import Model
+from lmserver.errors import BadModelFile
+from lmserver.gguf import read_header
+
+log = logging.getLogger("lmstudio")
+
+NONE: Final = "none"
+"""As the setting `adapter`: no adapter, not even the one that we ship."""
+
+COMPACT: Final = "vtcode_compact"
+"""The capability of a model that was trained on the agent's compact prompts."""
+
+_SHIPPED: Final = "smollm2-135m-instruct.vtcode.lora.gguf"
+BASE_SIZE: Final = 98_362_432
+BASE_SHA256: Final = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""The very file that our adapter was trained on: what `lmserver.download` gets as the default model."""
+_MOST_SHARE: Final = 2
+"""An adapter of more weights than a half of the base's is none of ours to load."""
+
+
+class Adapter(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes with a model, or why nothing does."""
+
+    path: Path
+    name: str
+    """As people are told."""
+    is_shipped: bool
+    fault: str = ""
+    """Why it is refused; empty when it fits. The base is served without it then."""
+
+
+def adapter_of(model: Model, chosen: str | None, folder: Path) -> Adapter | None:
+    """Find the adapter of a model: the one that the operator chose, else the one that we ship for that very file.
+
+    Args:
+        model: the base.
+        chosen: the setting `adapter`: a file, `none`, or None where nothing is set.
+        folder: where a relative path begins.
+    """
+    if chosen == NONE or model.format != "gguf":
+        return None
+    if chosen:
+        path = folder / Path(chosen).expanduser()
+        return Adapter(path=path, name=path.name, is_shipped=False, fault=fault(path, model))
+    path = shipped()
+    if path is None or not _is_the_default(model):
+        return None
+    return Adapter(path=path, name="vtcode", is_shipped=True, fault=fault(path, model))
+
+
+def fault(path: Path, model: Model) -> str:
+    """Say why a file is no adapter for a model; nothing when it is one."""
+    try:
+        header = read_header(path)
+    except BadModelFile as error:
+        return str(error)
+    if header.type != "adapter":
+        return f"it holds a {header.type}, not an adapter"
+    if header.architecture != model.header.architecture:
+        return f"it is for the architecture {header.architecture}, and {model.id} is {model.header.architecture}"
+    if header.parameters * _MOST_SHARE > model.header.parameters:
+        return f"it has {header.parameters:,} weights, too many for a model of {model.header.parameters:,}"
+    return ""
+
+
+@functools.cache
+def shipped() -> Path | None:
+    """Give the adapter in the package, if there is one."""
+    resource = files("lmserver").joinpath("data", _SHIPPED)
+    if not resource.is_file():
+        return None
+    with as_file(resource) as path:
+        return path
+
+
+def capabilities(model: Model, adapter: Adapter | None) -> list[str]:
+    """Say what a model can do, as `GET /v1/models` lists it."""
+    can = ["tool_use"] if model.trained_for_tool_use else []
+    return [*can, COMPACT] if adapter is not None and adapter.is_shipped and not adapter.fault else can
+
+
+def _is_the_default(model: Model) -> bool:
+    # Nearly every other file differs in its size, and need not be read.
+    return model.header.size_bytes == BASE_SIZE and _digest(model.path, model.stamp) == BASE_SHA256
+
+
+_digests: dict[tuple[Path, tuple[object, ...]], str] = {}
+
+
+def _digest(path: Path, stamp: tuple[object, ...]) -> str:
+    """Read a file once for as long as it is the same."""
+    if (path, stamp) not in _digests:
+        try:
+            with path.open("rb") as file:
+                _digests[path, stamp] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            log.warning("%s cannot be read (%s); it is served without an adapter", path, error.strerror)
+            return ""
+    return _digests[path, stamp]

@@ -1,0 +1,143 @@
+"""The base model in PyTorch, dequantised and frozen, with a LoRA adapter on the seven projections of each block."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import gguf
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUPS: Final = {
+    "attn_in": ("attn_q", "attn_k", "attn_v"),
+    "attn_output": ("attn_output",),
+    "ffn_in": ("ffn_gate", "ffn_up"),
+    "ffn_down": ("ffn_down",),
+}
+"""Projections that read the same input are computed at once: on small matrices, half of the time is overhead."""
+
+
+class Projection(nn.Module):
+    """One or more frozen matrices of the same input, each with an adapter of its own."""
+
+    def __init__(self, weights: list[Tensor], rank: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.sizes = [weight.shape[0] for weight in weights]
+        self.rank = rank
+        self.register_buffer("weight", torch.cat(weights).to(dtype), persistent=False)
+        inputs = weights[0].shape[1]
+        self.down = nn.Parameter(torch.empty(rank * len(weights), inputs))
+        self.up = nn.ParameterList(nn.Parameter(torch.zeros(size, rank)) for size in self.sizes)
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = F.linear(x, self.down.to(x.dtype)).split(self.rank, -1)
+        added = [F.linear(part, up.to(x.dtype)) for part, up in zip(low, self.up, strict=True)]
+        return F.linear(x, self.weight) + (added[0] if len(added) == 1 else torch.cat(added, -1))
+
+
+class Block(nn.Module):
+    """Attention and a gated feed-forward network."""
+
+    def __init__(self, tensors: dict[str, Tensor], index: int, heads: tuple[int, int], rank: int, dtype: torch.dtype):
+        super().__init__()
+        self.heads, self.kv_heads = heads
+        self.register_buffer("attn_norm", tensors[f"blk.{index}.attn_norm.weight"].to(dtype), persistent=False)
+        self.register_buffer("ffn_norm", tensors[f"blk.{index}.ffn_norm.weight"].to(dtype), persistent=False)
+        for group, names in GROUPS.items():
+            weights = [tensors[f"blk.{index}.{name}.weight"] for name in names]
+            setattr(self, group, Projection(weights, rank, dtype))
+
+    def qkv(self, x: Tensor, turn: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        mixed = self.attn_in(F.rms_norm(x, x.shape[-1:], self.attn_norm, eps))
+        q, k, v = mixed.split(self.attn_in.sizes, -1)
+        batch, length = x.shape[:2]
+        size = q.shape[-1] // self.heads
+        q = rotated(q.view(batch, length, self.heads, size), turn).transpose(1, 2)
+        k = rotated(k.view(batch, length, self.kv_heads, size), turn).transpose(1, 2)
+        return q, k, v.view(batch, length, self.kv_heads, size).transpose(1, 2)
+
+    def rest(self, x: Tensor, attended: Tensor, eps: float) -> Tensor:
+        x = x + self.attn_output(attended.transpose(1, 2).flatten(2))
+        gate, up = self.ffn_in(F.rms_norm(x, x.shape[-1:], self.ffn_norm, eps)).chunk(2, -1)
+        return x + self.ffn_down(F.silu(gate) * up)
+
+
+class Student(nn.Module):
+    """The whole model; only the adapter has gradients."""
+
+    def __init__(self, path: Path, *, rank: int, dtype: torch.dtype = torch.bfloat16) -> None:
+        super().__init__()
+        reader = gguf.GGUFReader(path)
+
+        def fact(name: str) -> int | float:
+            return reader.fields[f"llama.{name}"].contents()
+
+        tensors = {
+            tensor.name: torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+            for tensor in reader.tensors
+        }
+        heads = int(fact("attention.head_count")), int(fact("attention.head_count_kv"))
+        self.eps = float(fact("attention.layer_norm_rms_epsilon"))
+        self.base = float(fact("rope.freq_base"))
+        self.head_size = int(fact("rope.dimension_count"))
+        self.register_buffer("embedding", tensors["token_embd.weight"].to(dtype), persistent=False)
+        self.register_buffer("norm", tensors["output_norm.weight"].to(dtype), persistent=False)
+        self.blocks = nn.ModuleList(
+            Block(tensors, index, heads, rank, dtype) for index in range(int(fact("block_count")))
+        )
+
+    def loss(self, instructions: Tensor, ids: Tensor, is_learned: Tensor) -> tuple[Tensor, int]:
+        """Sum the loss on the learned tokens of a batch, and count them.
+
+        The instructions are the same for all rows, so they are computed once, with exact gradients: rows attend to
+        their one set of keys and values.
+
+        Args:
+            instructions: the tokens that each row begins with.
+            ids: a row a conversation, padded at its end.
+            is_learned: which of `ids` count.
+        """
+        before, length = len(instructions), ids.shape[1]
+        first, x = self.embedding[instructions][None], self.embedding[ids]
+        turns = self._turns(before + length)
+        early = turns[0][:before], turns[1][:before]
+        late = turns[0][before:], turns[1][before:]
+        mask = torch.ones(length, before + length, dtype=torch.bool, device=ids.device).tril(before)
+        for block in self.blocks:
+            q0, k0, v0 = block.qkv(first, early, self.eps)
+            q, k, v = block.qkv(x, late, self.eps)
+            rows = len(ids)
+            keys = torch.cat((k0.expand(rows, -1, -1, -1), k), 2)
+            values = torch.cat((v0.expand(rows, -1, -1, -1), v), 2)
+            attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, enable_gqa=True)
+            x = block.rest(x, attended, self.eps)
+            attended0 = F.scaled_dot_product_attention(q0, k0, v0, is_causal=True, enable_gqa=True)
+            first = block.rest(first, attended0, self.eps)
+        # What is learned first follows a token of the row itself: each begins with the person's words.
+        wanted = is_learned[:, 1:]
+        final = F.rms_norm(x[:, :-1][wanted], x.shape[-1:], self.norm, self.eps)
+        logits = F.linear(final, self.embedding).float()
+        return F.cross_entropy(logits, ids[:, 1:][wanted], reduction="sum"), int(wanted.sum())
+
+    def adapter(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Give each adapted matrix's name, and its two small ones."""
+        for index, block in enumerate(self.blocks):
+            for group, names in GROUPS.items():
+                projection = getattr(block, group)
+                for name, down, up in zip(names, projection.down.split(projection.rank), projection.up, strict=True):
+                    yield f"blk.{index}.{name}.weight", down.detach(), up.detach()
+
+    def _turns(self, length: int) -> tuple[Tensor, Tensor]:
+        steps = torch.arange(0, self.head_size, 2, device=self.embedding.device).float() / self.head_size
+        angles = torch.arange(length, device=self.embedding.device).float()[:, None] * self.base**-steps
+        return angles.cos()[:, None], angles.sin()[:, None]
+
+
+def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn pairs of neighbours by their place: GGUF's order of the `llama` architecture."""
+    cos, sin = turn
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2).to(x.dtype)

@@ -1,0 +1,145 @@
+"""Tasks of running a command; then say how it ended."""
+
+from typing import Final
+
+from train import orders
+from train.format import asks, call, result, says
+from train.scene import Scene, Task
+from train.words import Split
+from vtcode.messages import Message
+from vtcode.tools.excerpt import plural
+
+_COMMANDS: Final[dict[Split, list[str]]] = {
+    "train": [
+        "python -m unittest",
+        "python -m unittest -q",
+        "python -m unittest discover",
+        "python -m pytest",
+        "pytest",
+        "pytest -q",
+        "pytest -x",
+        "npm test",
+        "npm run {word}",
+        "make",
+        "make test",
+        "make {word}",
+        "git status",
+        "git log -1 --oneline",
+        "git diff --stat",
+        "ls -la",
+        "ls {word}",
+        "cargo test",
+        "cargo build --release",
+        "go test ./...",
+        "go vet ./...",
+        "python {path}",
+        "python -c 'print({number})'",
+        "sh {path}",
+        "wc -l {path}",
+        "cat {path}",
+        "echo {word}",
+        "echo {word} {word2}",
+        "date +%Y",
+        "uname -s",
+        "pwd",
+        "{word} --version",
+        "{word} --{word2} {number}",
+        "./{word}.sh {word2}",
+        "pip list",
+        "ruff check {word}",
+        "node {path}",
+        "grep -c {word} {path}",
+    ],
+    "held": [
+        "tox -e {word}",
+        "bundle exec rake {word}",
+        "gradle check",
+        "mvn -q verify",
+        "head -n 3 {path}",
+        "du -sh {word}",
+        "nox -s {word}",
+        "bash {path} --{word2}",
+        "{word} check --{word2}={number}",
+    ],
+}
+DENIED: Final = (
+    "Denied: run_terminal_cmd did not run (run_terminal_cmd is prompt, and it was not approved). Nothing was "
+    "changed. Do not try it again another way; tell the user what you wanted to do."
+)
+
+
+def run(scene: Scene) -> Task:
+    """Run a command, and say how it ended."""
+    command = drawn(scene)
+    asked = scene.ask(orders.RUN, command=scene.quoted(command))
+    if scene.draw.random() < 0.05:
+        ended = f"I wanted to run {command}, but it was not approved."
+        denied: tuple[Message, ...] = (
+            call("run_terminal_cmd", command=command),
+            result("run_terminal_cmd", DENIED, is_error=True),
+        )
+        return Task(messages=(asks(asked), *denied, says(ended)), wanted=("not approved",))
+    calls, ended = ran(scene, command)
+    return Task(
+        messages=(asks(asked), *calls, says(ended)), wanted=(ended.partition(": ")[0].rpartition("exit ")[2],)
+    )
+
+
+def drawn(scene: Scene) -> str:
+    template = scene.draw.choice(_COMMANDS[scene.split])
+    scene.templates.append(template)
+    return template.format(
+        word=scene.names.word(),
+        word2=scene.names.word(),
+        number=scene.names.number(),
+        path=scene.draw.choice(scene.project.paths),
+    )
+
+
+def ran(scene: Scene, command: str) -> tuple[tuple[Message, ...], str]:
+    """Make up how a command ended; the last line is what is told of it."""
+    names, draw = scene.names, scene.draw
+    is_ok = draw.random() < 0.65
+    tests = draw.randrange(1, 90)
+    seconds = f"{draw.random() * 9:.3f}s"
+    if "unittest" in command:
+        body = [
+            f"Ran {plural(tests, 'test')} in {seconds}",
+            "",
+            "OK" if is_ok else f"FAILED (failures={draw.randrange(1, 9)})",
+        ]
+    elif any(word in command for word in ("test", "tox", "check", "nox")):
+        body = [
+            f"{tests} passed in {seconds}" if is_ok else f"{draw.randrange(1, 9)} failed, {tests} passed in {seconds}"
+        ]
+    elif is_ok:
+        body = [" ".join(names.word() for _ in range(draw.randrange(1, 4))) for _ in range(draw.randrange(4))]
+        body += [names.number()] * (draw.random() < 0.3)
+    else:
+        word = names.word()
+        body = [
+            draw.choice(
+                (
+                    f"bash: {command.split()[0]}: command not found",
+                    f"{word}: No such file or directory",
+                    f"NameError: name '{word}' is not defined",
+                    f"error: {word} {names.word()}",
+                    f"AssertionError: {names.number()} != {names.number()}",
+                )
+            )
+        ]
+    code = (
+        0
+        if is_ok
+        else 127
+        if body[-1:] == [f"bash: {command.split()[0]}: command not found"]
+        else draw.choice((1, 1, 2))
+    )
+    output = "\n".join([f"exit code {code}", *body])
+    verb = "ended" if is_ok else "failed"
+    ended = (
+        f"{command} {verb} with exit code {code}: {body[-1]}"
+        if body
+        else f"{command} ended with exit code 0 and printed nothing."
+    )
+    return (call("run_terminal_cmd", command=command), result("run_terminal_cmd", output, is_error=not is_ok)), ended

@@ -1,0 +1,110 @@
+"""What people say when there is nothing to do, or nothing that can be done here."""
+
+from typing import Final
+
+from train.wording import Wordings
+
+THANKS: Final[Wordings] = {
+    "train": [
+        (
+            "[That was all|That is all|All done|That will do|That helps|It works now|Wonderful|Excellent|Amazing|"
+            "Awesome|Fantastic][!|.|, thank you.]"
+        ),
+        "[You are|You're] [great|the best|a star|very helpful|fast][!|.|]",
+        "[I am|We are] [grateful|very happy|happy|content][.|!| with this.]",
+        "[Nice|Fine|Good|Great|Superb] [work|job|stuff|answer][!|.|]",
+        "[Appreciated|Much appreciated|Thanks for the help|Thank you so much|Bless you][!|.|]",
+        "[Thanks|Thank you|thanks|thank you|thx|Thanks a lot|Many thanks|Cheers][!|.|]",
+        "[Great|Perfect|Good|Nice|Very good|Well done|Cool|ok|OK][, thanks|, thank you|!|.|]",
+    ],
+    "held": ["Much obliged!", "Lovely, that is all I wanted.", "Brilliant work."],
+}
+
+HELLO: Final[Wordings] = {
+    "train": [
+        "[Good day|Good afternoon|Welcome back|Hiya|Salut|Hola|Servus|Ahoy|Morning|Evening][!|.|, vtcode.|]",
+        "[How are things|How do you do|How are you today|What is new|Everything fine|All well|How is life]?",
+        "[Nice|Good|Glad] to [see|meet] you[.|!|]",
+        "[Hello|Hi|Hey] [again|there|friend|computer|agent|vtcode|you|everyone][!|.|]",
+        "[Hi|Hello|Hey|hi|hello|Good morning|Good evening|Hey there|Hi there|yo|Moin][!|.|]",
+        "[Hi|Hello|Hey], [how are you|how is it going|are you there|anyone here]?",
+        "[Are you there|You there|Can you hear me]?",
+    ],
+    "held": ["Greetings, machine.", "howdy", "Good afternoon to you!", "What's up?"],
+}
+
+WHO: Final[Wordings] = {
+    "train": [
+        "[Which|What] [model|program|kind of thing|assistant|software] are you?",
+        (
+            "What [are you good at|are you for|do you do|is your job|is your purpose|can I ask you|"
+            "should I know about you]?"
+        ),
+        "[Describe|Explain] [yourself|what you do|what you can do][.|]",
+        "[Tell me|Say] [who you are|what you are|what you can do|your name][.|]",
+        "With [whom|what] am I [speaking|chatting]?",
+        "[List|Name] your [abilities|talents|features][.|]",
+        "And who are you?",
+        "[Who|What] are you?",
+        "What can you do[ for me|]?",
+        "[What is your name|Tell me about yourself|Introduce yourself][.|?|]",
+        "How can you help[ me|]?",
+        "Are you [a person|human|a robot|an AI]?",
+        "[help|Help|Help me]",
+    ],
+    "held": ["Say who I am talking to.", "Which skills do you have?", "and you would be?"],
+}
+
+CHAT: Final[Wordings] = {
+    "train": [
+        (
+            "[My|Our|The] [dog|cat|boss|head|day|train|chair|tea|lunch|phone|neighbour] is [late|asleep|loud|"
+            "broken|great|funny|too hot|gone|hungry|warm][.|!|]"
+        ),
+        "[It is|What] [a|such a] [nice|long|hard|sunny|strange|slow] [day|week|morning|evening][.|!|]",
+        "Do you [eat|drink|think|feel|dance|laugh|like me|have friends|get tired|believe in luck|ever rest]?",
+        "[I|We] [am|feel] [happy|sad|tired|lost|fine|sick|sleepy|excited][ today| now|][.|!|]",
+        "I [need|want|had|drank|made|lost] [a break|a coffee|some sleep|my lunch|a nap|my keys|my train][.|]",
+        "[Oh|Ah|Well|Hmm|Ha|Oops|Wow|Sigh][.|!|, well.|, I see.|, never mind.]",
+        "[I'm|I am] [going home|leaving|back|off to lunch|in a meeting|on the phone|late] [now|soon|for today|][.|]",
+        "[Wait|Stop|Pause|Just a second|Be right back|Give me a minute|Hang on|Not now][.|!|, please.|]",
+        "[What|Which] is your favourite [colour|food|film|song|animal|book]?",
+        "[Weekend|Friday|Holidays|Winter|Summer|Sunday] [at last|is near|is over|already][.|!|]",
+        "[Is|Will] it [cold|sunny|rain|snow|be dark] [outside|soon|today]?",
+        "[I am tired|I'm hungry|It is late|It is raining here|I like coding|Today is a good day|I am bored][.|!|]",
+        "[Tell me a joke|Sing me a song|Do you like music|Do you sleep|Do you like cats][.|?|]",
+        "[Good night|Bye|Goodbye|See you|See you tomorrow|Have a nice day][!|.|]",
+        "[What a day|Never mind|Forget it|Wait a moment|One moment|Let me think|Hm|Okay, later][.|!|]",
+    ],
+    "held": [
+        "My coffee is cold.",
+        "Do you dream?",
+        "I'm off home now.",
+        "Hold on, phone is ringing.",
+        "Ugh, Mondays.",
+    ],
+}
+
+CANNOT: Final[Wordings] = {
+    "train": [
+        "[Post|Share|Tweet] [this|that|a picture] [for|to|with] {who}[.|]",
+        "[Reserve|Rent|Hire] [a car|a hotel|two tickets|a bike|a seat] [for {who}|at the theatre|for tonight][.|]",
+        "[Turn|Switch] [on|off] [the light|the heating|the radio|the television|the alarm][.|]",
+        "[Open|Close|Lock] the [door|window|garage|curtains][.|]",
+        "[Write|Send] {who} a [text message|letter|postcard][.|]",
+        "[Remind|Wake] me [at six|tomorrow|in an hour][.|]",
+        "[Draw|Paint|Photograph] [me |]{who}[.|]",
+        "[Who won|What happened in] [the match|the election|the news] [yesterday|today|last night]?",
+        "[Cook|Bake|Make] [me |][dinner|a cake|some soup|breakfast][.|]",
+        "[Transfer|Pay|Lend] {who} [ten|twenty|fifty] [euros|pounds|dollars][.|]",
+        "How is the [traffic|stock market|weather] in {who}?",
+        "[Send|Write] an e-mail to {who}[.|]",
+        "[Call|Phone] {who}[.|]",
+        "Book [a flight|a table|a train|a room] for {who}[.|]",
+        "What is the weather [today|in {who}|tomorrow]?",
+        "[Order|Buy] me [a pizza|a coffee|a new laptop][.|]",
+        "What [time|day] is it[ now|]?",
+        "Play [some music|a song|a film][.|]",
+    ],
+    "held": ["Post this on {who}'s wall.", "Reserve two seats at the opera.", "Turn on the kitchen lights."],
+}

@@ -1,0 +1,187 @@
+"""Talk without a call, what cannot be done here, and tools that nobody has seen before."""
+
+from typing import Final
+
+import msgspec
+
+from train import smalltalk
+from train.format import asks, call, result, says
+from train.scene import Scene, Task
+from train.words import Split
+from vtcode.providers import JsonObject, ToolSpec
+
+HELLO: Final = "Hello. What shall I look at?"
+WHO: Final = "I am vtcode, a coding agent. I read, search and edit files here, and I run commands."
+WELCOME: Final = "You are welcome."
+HERE: Final = "I am here when there is something to do in the code."
+CANNOT: Final = "I cannot do that. I read, search and edit files here, and I run commands."
+
+
+class Foreign(msgspec.Struct, frozen=True):
+    """A tool of some MCP server, and how people ask for it."""
+
+    name: str
+    description: str
+    argument: str
+    asked: tuple[str, ...]
+    """With `{value}` for the argument."""
+    answer: str
+    """With `{value}` and `{found}`."""
+    kind: str = "string"
+
+    @property
+    def spec(self) -> ToolSpec:
+        schema: JsonObject = {
+            "type": "object",
+            "properties": {self.argument: {"type": self.kind}},
+            "required": [self.argument],
+        }
+        return ToolSpec(f"mcp__{self.name}", self.description, schema)
+
+
+FOREIGN: Final[dict[Split, tuple[Foreign, ...]]] = {
+    "train": (
+        Foreign(
+            "tracker__get_issue",
+            "Get an issue by number",
+            "number",
+            ("What does issue {value} say?", "Show me issue {value}", "Get issue #{value}."),
+            "Issue {value}: {found}.",
+            "integer",
+        ),
+        Foreign(
+            "wiki__find_page",
+            "Find a page of the wiki",
+            "title",
+            ("Find the wiki page {value}.", "What does the wiki say on {value}?", "Look up {value} in the wiki"),
+            "The wiki says on {value}: {found}.",
+        ),
+        Foreign(
+            "db__run_query",
+            "Run an SQL query",
+            "query",
+            ("Run the query select * from {value}", "Ask the database: select count(*) from {value}"),
+            "The query gave: {found}.",
+        ),
+        Foreign(
+            "chat__post_message",
+            "Post a message to the team",
+            "text",
+            ("Tell the team: {value}", "Post {value} to the team.", "Write {value} in the team chat"),
+            "I posted {value}: {found}.",
+        ),
+        Foreign(
+            "calendar__list_events",
+            "List the events of a day",
+            "day",
+            ("What is on {value}?", "Which events are there on {value}?"),
+            "On {value} there is: {found}.",
+        ),
+        Foreign(
+            "build__get_status",
+            "Get the status of a build",
+            "branch",
+            ("How is the build of {value}?", "Build status of {value}?", "Is the build of {value} green?"),
+            "The build of {value}: {found}.",
+        ),
+        Foreign(
+            "people__find_person",
+            "Find a person by name",
+            "name",
+            ("Who is {value}?", "Find the person called {value}."),
+            "{value}: {found}.",
+        ),
+        Foreign(
+            "shop__get_price",
+            "Get the price of an item",
+            "item",
+            ("What does {value} cost?", "Price of {value}?"),
+            "{value} costs {found}.",
+        ),
+        Foreign(
+            "docs__search_docs",
+            "Search the documentation",
+            "words",
+            ("Search the documentation for {value}", "What do the docs say about {value}?"),
+            "The documentation on {value}: {found}.",
+        ),
+        Foreign(
+            "metrics__read_metric",
+            "Read a metric",
+            "metric",
+            ("How high is the metric {value}?", "Read metric {value}."),
+            "{value} is at {found}.",
+        ),
+    ),
+    "held": (
+        Foreign(
+            "library__lend_book",
+            "Lend a book by its title",
+            "book",
+            ("I would like to lend {value}.", "Lend me the book {value}"),
+            "I lent {value}: {found}.",
+        ),
+        Foreign(
+            "garden__water_bed",
+            "Water a bed of the garden",
+            "bed",
+            ("Water {value}, please.", "The bed {value} is dry; water it."),
+            "I watered {value}: {found}.",
+        ),
+        Foreign(
+            "radio__tune_station",
+            "Tune to a station",
+            "station",
+            ("Tune in to {value}.",),
+            "Tuned to {value}: {found}.",
+        ),
+    ),
+}
+_DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday today tomorrow".split()
+
+
+def talk(scene: Scene) -> Task:
+    """Answer small talk, in one case after another."""
+    wordings, answer = scene.draw.choice(
+        ((smalltalk.HELLO, HELLO), (smalltalk.WHO, WHO), (smalltalk.THANKS, WELCOME), (smalltalk.CHAT, HERE))
+    )
+    return Task(messages=(asks(scene.ask(wordings)), says(answer)))
+
+
+def cannot(scene: Scene) -> Task:
+    """Say that something cannot be done here."""
+    who = scene.names.word().capitalize()
+    return Task(messages=(asks(scene.ask(smalltalk.CANNOT, who=who)), says(CANNOT)), wanted=("cannot",))
+
+
+def foreign(scene: Scene) -> Task:
+    """Use a tool of a server, with one or two others beside it."""
+    draw, names = scene.draw, scene.names
+    offered = draw.sample(FOREIGN[scene.split], draw.randrange(1, 4))
+    used = offered[0]
+    match used.name.partition("__")[0]:
+        case "tracker":
+            value: str | int = draw.randrange(1, 9000)
+        case "db":
+            value = names.word()
+        case "calendar":
+            value = draw.choice(_DAYS)
+        case _:
+            value = " ".join(names.word() for _ in range(draw.choice((1, 1, 2))))
+    template = draw.choice(used.asked)
+    scene.templates.append(template)
+    asked, found = template.format(value=value), f"{names.word()} {names.word()} {names.number()}"
+    argument = value
+    if used.name.startswith("db__"):
+        argument = asked[asked.index("select") :]
+    draw.shuffle(offered)
+    return Task(
+        messages=(
+            asks(asked),
+            call(f"mcp__{used.name}", **{used.argument: argument}),
+            result(f"mcp__{used.name}", found),
+            says(used.answer.format(value=value, found=found)),
+        ),
+        wanted=(found,),
+        specs=tuple(each.spec for each in offered),
+    )
