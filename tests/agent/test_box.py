@@ -271,6 +271,29 @@ def test_a_command_that_takes_too_much_is_ended(place: Place, user: int, command
         time.sleep(0.05)
 
 
+def test_a_command_that_is_cancelled_at_any_moment_leaves_nothing(place: Place, user: int) -> None:
+    mark = f"sleep 1000.{os.getpid()}{user}"
+
+    async def cancelled(moment: float) -> None:
+        launched = launch(f"{mark} & {mark}", place.root, Level.BUBBLEWRAP, {"HOME": str(place.home)})
+        running = asyncio.create_task(run_launched(launched, place.root, 30, lambda _: None))
+        await asyncio.sleep(moment)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    async def work() -> None:
+        # From before the start to when the command has begun others of its own.
+        for moment in range(60):
+            await cancelled(moment / 2_000)
+
+    as_user(user, lambda: asyncio.run(work()))
+    end = time.monotonic() + 5
+    while left := [line for line in command_lines() if mark.encode() in line.replace(b"\0", b" ")]:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
 def test_a_fork_bomb_comes_to_nothing(place: Place, user: int) -> None:
     if user == 0:
         # Nothing but the watch holds the superuser's, which takes a moment in which everything else stands still.

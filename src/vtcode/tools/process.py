@@ -47,8 +47,8 @@ async def run_process(
     `on_errors` both outputs come to `on_output` in the order of writing.
 
     Args:
-        sweeps: also end what left the process group (`setsid`), where there is a /proc to find it in. In a box there
-            is no need.
+        sweeps: also end what left the process group (`setsid`), where there is a /proc to find it in. A box needs
+            it only where its command is ended early, and then it is done anyway.
         filter: of system calls, where `argv` is a box's.
         limits: of the process and all that it starts together.
 
@@ -71,16 +71,24 @@ async def run_process(
             if filter_end is not None:
                 argv = with_filter(argv, filter_end)
                 given.add(filter_end)
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                pass_fds=() if filter_end is None else (filter_end,),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output_end,
-                stderr=errors_end,
-                env={**env, _MARK: mark} if sweeps else env,
-                cwd=cwd,
-                start_new_session=True,
+            starting = asyncio.create_task(
+                asyncio.create_subprocess_exec(
+                    *argv,
+                    pass_fds=() if filter_end is None else (filter_end,),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output_end,
+                    stderr=errors_end,
+                    env={**env, _MARK: mark},
+                    cwd=cwd,
+                    start_new_session=True,
+                )
             )
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # asyncio would kill the one process, and not what a box has begun by then.
+                await _end(await starting, mark)
+                raise
         finally:
             # Ours is one more writer: as long as it is open, the pipe has no end.
             for descriptor in given:
@@ -89,16 +97,14 @@ async def run_process(
         if on_errors is not None:
             pumps.append(_pump(errors, on_errors))
         reading = asyncio.create_task(_together(pumps))
+        is_over = False
         try:
             async with asyncio.timeout(seconds):
                 await _watched(process, reading, limits)
+            is_over = True
         finally:
             reading.cancel()
-            try:
-                await end_group(process)
-            finally:
-                if sweeps:
-                    _sweep(mark)
+            await _end(process, mark if sweeps or not is_over else "")
         return await process.wait()
 
 
@@ -159,6 +165,19 @@ async def end_group(process: asyncio.subprocess.Process) -> None:
     finally:
         _signal_group(process, signal.SIGKILL)
     await _wait_briefly(process)
+
+
+async def _end(process: asyncio.subprocess.Process, mark: str) -> None:
+    """End a process and its group, and with a mark all that bears it.
+
+    A box that is ended while it is being made can leave a part behind that neither is in the group nor has been told
+    yet to die with its parent.
+    """
+    try:
+        await end_group(process)
+    finally:
+        if mark:
+            _sweep(mark)
 
 
 def _sweep(mark: str) -> None:
