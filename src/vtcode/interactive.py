@@ -128,7 +128,7 @@ class _Talk:
 
     async def _pick(self, running: Running, provider: str) -> str | None:
         try:
-            listed = await running.list_models()
+            listed = await running.provider.models()
         except ProviderError as error:
             self._console.fail(str(error))
             listed = []

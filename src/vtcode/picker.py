@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from vtcode.providers import ModelInfo
-from vtcode.providers.catalogue import Entry, catalogue_of, merged
+from vtcode.providers.catalogue import Entry, offered
 from vtcode.text import visible
 
 CUSTOM = "Custom LM Studio model"
@@ -22,9 +22,7 @@ class Choices(msgspec.Struct, frozen=True):
 
 def choices(provider: str, listed: list[ModelInfo], current: str) -> Choices:
     """Lay out what can be chosen."""
-    entries = merged(provider, listed)
-    order = {entry.name: at for at, entry in enumerate(catalogue_of(provider))}
-    entries.sort(key=lambda entry: order.get(entry.name, len(order)))
+    entries = offered(provider, listed)
     ids = tuple(entry.info.id for entry in entries)
     rows = [f"{number:>3}  {_row(entry, current)}" for number, entry in enumerate(entries, 1)]
     return Choices(ids, (*rows, f"{len(ids) + 1:>3}  {CUSTOM} (type its id)"))

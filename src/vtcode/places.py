@@ -12,6 +12,12 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vtcode"
 
 
+def shown_path(path: Path, environ: Mapping[str, str]) -> str:
+    """Write a path for a person: what lies in the home folder with `~`."""
+    home, words = environ.get("HOME", ""), str(path)
+    return f"~{words.removeprefix(home)}" if home and words.startswith(f"{home}/") else words
+
+
 def user_file(environ: Mapping[str, str]) -> Path:
     """Return the user's own vtcode.toml, as the configuration looks for it (XDG Base Directory)."""
     home = Path(environ.get("HOME") or Path.home())

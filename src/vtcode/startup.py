@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +56,9 @@ class Running(msgspec.Struct, frozen=True):
     """An agent that is ready for turns."""
 
     agent: Agent
+    provider: Provider
+    """The server, for questions beside the conversation."""
     model: str
-    address: str
     sandbox: Level
     context_length: int | None
     """Tokens that a request may use, where the server tells."""
@@ -65,21 +66,17 @@ class Running(msgspec.Struct, frozen=True):
     """What the project says of itself, as it stands in the prompt of this session."""
     warms_up: bool
     """Whether the server may be sent the fixed part of the prompt ahead."""
-    list_models: Callable[[], Awaitable[list[ModelInfo]]]
-    """Asks the server which models it has now. Raises a ProviderError."""
-    efforts: Callable[[str], Awaitable[tuple[str, ...]]]
-    """Asks the server how much a model can be told to think."""
-    load: Callable[[Callable[[float], None]], Awaitable[bool]]
-    """Has the model loaded now, where the server can; tells whether it was. It is given what is told how far that is,
-    as a share of 1. Raises a ProviderError."""
-    unload: Callable[[str], Awaitable[bool]]
-    """Has a model let go, where the server can; tells whether it was. Raises a ProviderError."""
     prefix_size: int
     """Characters of what stands before the conversation in each request: system text and tools."""
     rules: Rules
     """What calls are decided by; a change of them holds from the next call on."""
     within: "Callable[[Session | None], Running]"
     """Gives what works with the same server and model, in another session."""
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        return self.provider.address
 
     @property
     def summary(self) -> str:
@@ -204,16 +201,12 @@ async def start(
             pinned = session.pin(setup) if session else setup.notes
             return Running(
                 agent=agent,
+                provider=provider,
                 model=model,
-                address=provider.address,
                 sandbox=level,
                 context_length=context,
                 notes=pinned,
                 warms_up=warms_up,
-                list_models=provider.models,
-                efforts=provider.efforts,
-                load=lambda tell: provider.load(model, tell),
-                unload=provider.unload,
                 prefix_size=len(prefix),
                 rules=rules,
                 within=within,

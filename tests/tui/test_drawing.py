@@ -202,3 +202,28 @@ def test_light_and_dark_are_told_apart() -> None:
     assert guess_is_dark({}, "rgb:ffff/ffff/ffff") is False
     assert guess_is_dark({}, "rgba:1e/1e/1e/ff") is True
     assert guess_is_dark({}, "nonsense") is None
+
+
+def test_a_flood_of_output_is_kept_to_its_end_and_what_is_folded_is_bounded_as_a_whole() -> None:
+    transcript = Transcript(PLAIN, 60)
+    call = ToolCall("c", "run_terminal_cmd", '{"command": "flood"}')
+    for number in range(6):
+        transcript.feed(events.ToolStarted(call, "allow"))
+        for piece in range(3_000):
+            transcript.feed(events.ToolOutput(call, f"{number} {piece} {'x' * 1_000}\n"))
+        assert f"  │ {number} 2999 xxx" in transcript.live()[-1]
+        result = ToolResult("c", call.name, Status.OK, "exit code 0", "exit code 0")
+        done = transcript.feed(events.ToolFinished(call, result, 0.1))
+        assert f"{number} 2999 xxx" in done[-1]
+    folded = transcript.folded()
+    assert folded is not None
+    assert f"\n5 2999 {'x' * 1_000}\n" in folded.text
+    assert 1_000_000 <= len(folded.text) < 2_001_000
+
+
+def test_a_long_thought_costs_a_frame_no_more_than_its_end() -> None:
+    transcript = Transcript(PLAIN, 60, show_reasoning=True)
+    transcript.feed(events.ReasoningDelta("word " * 100_000 + "end"))
+    lines = transcript.live()
+    assert len(lines) < 100
+    assert "word end" in lines[-1]

@@ -113,6 +113,8 @@ def test_an_exclamation_mark_runs_a_command_in_the_sandbox_and_tells_the_model(h
         log = next((b.home / ".local/state/vtcode/sessions").glob("*/events.jsonl")).read_text()
         assert "I ran `echo here" in log
         assert "here 42" in log
+        t.say("!printf one; sleep 0.3; printf 'two\\nthree'")
+        t.wait("onetwo\nthree\n")
         t.say("!sleep 100")
         t.wait("! sleep 100")
         t.press("escape")

@@ -67,6 +67,12 @@ def merged(provider: str, listed: list[ModelInfo]) -> list[Entry]:
     return entries
 
 
+def offered(provider: str, listed: list[ModelInfo]) -> list[Entry]:
+    """Give what a person is to choose from: the catalogue in its order, then what else the server lists."""
+    order = {entry.name: at for at, entry in enumerate(catalogue_of(provider))}
+    return sorted(merged(provider, listed), key=lambda entry: order.get(entry.name, len(order)))
+
+
 def _key(name: str) -> str:
     """Compare ids as servers write them: with or without the publisher, in any case."""
     return name.casefold().rpartition("/")[2]

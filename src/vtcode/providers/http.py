@@ -172,7 +172,7 @@ class HttpProvider:
             raise self._failures.unreachable(error) from error
         try:
             if response.status_code in (404, 405, 501):
-                # An older server: it loads with the first request.
+                # An older server, or one without that model: loading, it is found missing with the first request.
                 return False
             if response.status_code != 200:
                 raise await self._error(await _answer(response), model)

@@ -13,6 +13,7 @@ from prompt_toolkit.output import Output
 from vtcode import __version__
 from vtcode.approval import FULL_AUTO
 from vtcode.messages import Message
+from vtcode.places import shown_path
 from vtcode.settings import Settings
 from vtcode.tui.background import QUERY, Background
 from vtcode.tui.history import History
@@ -68,7 +69,6 @@ class App:
         """By which id the conversation can be gone on with, once it has ended; None when nothing was said."""
         self.history = History(state / "history")
         self._settings = settings
-        self._state = state
         self._talk: Talk | None = None
         self._welcomes = False
         self._is_there = asyncio.Event()
@@ -112,7 +112,8 @@ class App:
             self.say(f"warning: {warning}")
         if full_auto:
             self.say(FULL_AUTO)
-        self.say(f"vtcode {__version__} in {self._folder()} · /help for commands, Ctrl-D to end")
+        folder = shown_path(self.workspace.root, self.environ)
+        self.say(f"vtcode {__version__} in {folder} · /help for commands, Ctrl-D to end")
         showing = asyncio.create_task(self.window.run())
         talking: asyncio.Task[None] | None = None
         try:
@@ -134,11 +135,6 @@ class App:
             await asyncio.wait({showing})
             if not showing.cancelled():
                 showing.result()
-
-    def _folder(self) -> str:
-        home = self.environ.get("HOME", "")
-        root = str(self.workspace.root)
-        return f"~{root.removeprefix(home)}" if home and root.startswith(f"{home}/") else root
 
     def _ask_for_background(self) -> None:
         """Have colours fit the background, where the terminal tells it and the person has named no theme."""
@@ -250,7 +246,7 @@ class App:
             self.window.refresh()
 
     def _print(self, text: str) -> None:
-        self.window.write(self.window.transcript.note(text.rstrip("\n")))
+        self.window.write(self.window.transcript.note(text))
 
     def _jot(self, text: str) -> None:
         from vtcode.tui.jotting import NotNoted, note
@@ -376,10 +372,15 @@ class App:
             wanted = msgspec.structs.replace(wanted, reasoning_effort=effort)
         return await self._talk.use(wanted, embedded=embedded)
 
+    def rest(self) -> None:
+        assert self._talk is not None
+        self._talk.rest()
+
     async def use_session(self, found: "Found | None") -> None:
         from vtcode.sessions.store import Sessions
 
         assert self._talk is not None
+        self._talk.rest()
         sessions, secret = Sessions(self.environ), self.settings.api_key or ""
         session = (
             sessions.new(self.workspace, secret) if found is None else sessions.resume(found, self.workspace, secret)
@@ -391,11 +392,9 @@ class App:
         from vtcode.sessions.store import Sessions
 
         assert self._talk is not None
-        name = self._talk.session.id
+        # Closed first, since a log has one writer.
         self._talk.session.close()
-        sessions = Sessions(self.environ)
-        self._narrator.context_used = 0
-        self._talk.use_session(sessions.resume(sessions.named(name), self.workspace, self.settings.api_key or ""))
+        await self.use_session(Sessions(self.environ).named(self._talk.session.id))
 
     async def compact(self, *, by_model: bool) -> None:
         assert self._talk is not None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vtcode.approver import Answer, ApprovalRequest, Decision
+from vtcode.places import shown_path
 from vtcode.text import marked, visible
 from vtcode.tui.diff import render_diff
 from vtcode.tui.entryline import entry_line
@@ -100,7 +101,7 @@ class ApprovalPanel(Panel[Decision]):
     def _facts(self) -> str:
         request = self._request
         size = len(request.preview.text)
-        facts = [request.verdict.rule, f"in {self._folder()}"]
+        facts = [request.verdict.rule, f"in {shown_path(self._request.folder, os.environ)}"]
         if request.sandbox:
             facts.append(f"sandbox: {request.sandbox}")
         if size > _LONG:
@@ -119,10 +120,6 @@ class ApprovalPanel(Panel[Decision]):
         if not any(kinds):
             return ""
         return f"Beware: it has {' and '.join(kind for kind in kinds if kind)}, written here by their numbers"
-
-    def _folder(self) -> str:
-        home, folder = os.environ.get("HOME", ""), str(self._request.folder)
-        return f"~{folder.removeprefix(home)}" if home and folder.startswith(f"{home}/") else folder
 
     def _text(self, width: int) -> list[str]:
         """Lay out what is decided about, whole: what is cut away could be the harmful part."""

@@ -91,6 +91,10 @@ class Desk(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Raise SessionError while a turn runs: one may have begun since a command was."""
+        ...
+
     async def use_session(self, found: Found | None) -> None:
         """Go on with a session; None for a new one. Raises SessionError, with the old one in use still."""
         ...

@@ -8,18 +8,16 @@ from typing import Final, Literal
 import msgspec
 
 from vtcode.embedded import is_installed
+from vtcode.picker import CUSTOM
 from vtcode.places import user_file
 from vtcode.providers import ModelInfo, ProviderError
-from vtcode.providers.catalogue import DEFAULT_MODEL, Entry, catalogue_of, merged
+from vtcode.providers.catalogue import DEFAULT_MODEL, Entry, offered
 from vtcode.startup import connect_to
 from vtcode.text import visible
 from vtcode.tomledit import TomlError, replace_text, with_value
 from vtcode.tui.chooser import Chooser, Row
 from vtcode.tui.desk import Desk
 from vtcode.tui.questions import AnswerPanel
-
-CUSTOM: Final = "Custom LM Studio model"
-"""The row by which any other id can be typed."""
 
 _PATIENCE: Final = 5.0
 """Seconds that a server has for its list, before the list goes on without it."""
@@ -95,7 +93,7 @@ async def _ask(desk: Desk, chooser: Chooser[Choice]) -> None:
 
 async def _listed(desk: Desk) -> list[ModelInfo]:
     if desk.running is not None:
-        return await desk.running.list_models()
+        return await desk.running.provider.models()
     async with contextlib.AsyncExitStack() as stack:
         _, listed = await connect_to(desk.settings, stack)
         return listed
@@ -103,11 +101,8 @@ async def _listed(desk: Desk) -> list[ModelInfo]:
 
 def _rows(desk: Desk, listed: list[ModelInfo], *, is_down: bool = False) -> list[Row[Choice]]:
     """Lay out the catalogue, then what else the server has, then the ways to something else."""
-    provider = desk.settings.provider
     current = desk.running.model if desk.running is not None else ""
-    order = {entry.name: at for at, entry in enumerate(catalogue_of(provider))}
-    entries = sorted(merged(provider, listed), key=lambda entry: order.get(entry.name, len(order)))
-    rows = [_row(entry, current, is_known=bool(listed)) for entry in entries]
+    rows = [_row(entry, current, is_known=bool(listed)) for entry in offered(desk.settings.provider, listed)]
     rows.append(Row(Choice("custom"), CUSTOM, "any other id that the server has", "Else", always=True))
     if is_down and is_installed():
         about = f"start the server that comes with vtcode, with {DEFAULT_MODEL}"
@@ -143,7 +138,7 @@ def _size(count: int) -> str:
 
 async def _effort(desk: Desk, model: str) -> str | None:
     """Ask how much it is to think, where it can be told; empty for as it is, None when that was given up."""
-    options = await desk.running.efforts(model) if desk.running is not None else ()
+    options = await desk.running.provider.efforts(model) if desk.running is not None else ()
     if not options:
         return ""
     rows = [Row("", "as the model does by itself"), *(Row(option, option) for option in options)]

@@ -22,6 +22,9 @@ from prompt_toolkit.utils import get_cwidth
 FRAMES_A_SECOND: Final = 20
 """At most, for what changes by itself. What a key changes is drawn at once."""
 
+_SETTLED: Final = 0.06
+"""Seconds without another size after which a terminal that is being resized is drawn on again."""
+
 _BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"
 _END: Final = "\x1b[?7h\x1b[?2026l"
 _SHOW: Final = "\x1b[?25h"
@@ -56,6 +59,9 @@ class Screen(Renderer):
         self._at = (0, 0)
         """Row and column where the terminal's cursor is, from the first of the lines."""
         self._columns = 0
+        self._size: tuple[int, int] | None = None
+        self._settles = 0.0
+        """Until when nothing is drawn, since the terminal is being resized."""
         self._is_drawn = False
         self._pastes = False
         """Whether the terminal marks what is pasted."""
@@ -88,9 +94,11 @@ class Screen(Renderer):
 
     def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:
         """Draw a frame; the last one leaves nothing of the live region."""
-        del app, layout
+        del layout
         size = self.output.get_size()
         columns, rows = max(1, size.columns), max(1, size.rows)
+        if not is_done and self._is_settling(app, (columns, rows)):
+            return
         frame = Frame(()) if is_done else self._compose(columns, rows)
         lines = list(frame.lines)[:rows]
         if not self._pastes and not is_done:
@@ -107,6 +115,15 @@ class Screen(Renderer):
         written += _moved(self._at[0] - row) + "\r" + (f"\x1b[{self._at[1]}C" if self._at[1] else "")
         shown = _SHOW if frame.cursor is not None or is_done else ""
         self.send(f"{_BEGIN}{written}{shown}{_END}")
+
+    def _is_settling(self, application: Application[Any], size: tuple[int, int]) -> bool:
+        """Whether the terminal is being resized: what is drawn before its lines are wrapped anew lands elsewhere."""
+        loop = asyncio.get_running_loop()
+        if self._is_drawn and size != self._size:
+            self._settles = loop.time() + _SETTLED
+            loop.call_at(self._settles, application.invalidate)
+        self._size = size
+        return loop.time() < self._settles
 
     def send(self, sequence: str) -> None:
         """Write to the terminal. One that has gone away is no error: the hang-up that follows ends the program."""

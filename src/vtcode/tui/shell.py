@@ -38,16 +38,21 @@ async def run_shell(
     """Run a line for bash in the workspace; cancelling ends it and what it started.
 
     Args:
-        show: told what it prints, as it prints it.
+        show: told what it prints, by whole lines as they come.
     """
-    tail = ""
+    tail = open_line = ""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(chunk: bytes) -> None:
-        nonlocal tail
+        nonlocal tail, open_line
         text = decoder.decode(chunk)
         tail = (tail + text)[-_MOST_TOLD:]
-        show(text)
+        lines, newline, open_line = (open_line + text).rpartition("\n")
+        if newline:
+            show(lines)
+        if len(open_line) > _MOST_TOLD:
+            show(open_line)
+            open_line = ""
 
     try:
         started = launch(line, root, level, os.environ, network=settings.network == "on")
@@ -57,4 +62,6 @@ async def run_shell(
         ending = f"stopped, for it used {excess}"
     except (OSError, ValueError) as error:
         ending = f"not started: {error}"
+    if open_line:
+        show(open_line)
     return Ran(line, ending, tail.strip("\n"))

@@ -12,6 +12,7 @@ from vtcode.approver import Approver
 from vtcode.conversation import Conversation
 from vtcode.events import Event
 from vtcode.providers import ProviderError
+from vtcode.sessions import SessionError
 from vtcode.sessions.session import Session
 from vtcode.settings import Settings
 from vtcode.startup import Running, start
@@ -144,16 +145,17 @@ class Talk:
         return await tried
 
     def use_session(self, session: Session) -> None:
-        """Go on in another session; between turns only."""
+        """Go on in another session; between turns only, which `rest` makes sure of."""
         self.session.close()
         self.session = session
         self._conversation = None
         if self.running is not None:
             self._begin(self.running.within(session))
 
-    def reload(self, session: Session) -> None:
-        """Go on in the same session as it was opened anew, after its log was changed; between turns only."""
-        self.use_session(session)
+    def rest(self) -> None:
+        """Raise SessionError while a turn runs: one may have begun since a command was."""
+        if self._turn is not None:
+            raise SessionError("A turn runs by now: Esc interrupts it, and then say it again.")
 
     async def compact(self, *, by_model: bool) -> None:
         """Make the conversation shorter. Raises ProviderError."""
@@ -240,7 +242,7 @@ class Talk:
         def tell(share: float) -> None:
             self._listener.awaits(f"loading {running.model} {share:.0%}")
 
-        await running.load(tell)
+        await running.provider.load(running.model, tell)
 
     def _begin(self, running: Running) -> None:
         self.running = running

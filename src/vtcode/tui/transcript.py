@@ -22,6 +22,8 @@ _MOST_DIFF: Final = 60
 _MOST_KEPT: Final = 1_000_000
 """Characters of what is folded that are kept for the pager."""
 _MOST_FOLDED: Final = 20
+_MOST_OPEN: Final = 4_000
+"""Characters of what is open, such as a thought, that are looked at for a frame."""
 _MARKS: Final[dict[Status, tuple[Role, str]]] = {
     Status.OK: ("ok", "✓"),
     Status.ERROR: ("bad", "✗"),
@@ -150,7 +152,8 @@ class Transcript:
         if self._answer is not None:
             return self._answer.live()
         if self._thoughts and self._shows_reasoning:
-            return [self.theme.paint("dim", line) for line in wrap(visible(self._thought), self._width)]
+            thought = visible(self._thought[-_MOST_OPEN:])
+            return [self.theme.paint("dim", line) for line in wrap(thought, self._width)]
         if self._call is not None:
             output = [visible(line, one_line=True) for line in self._output.last(_MOST_OUTPUT)]
             rows = [self.theme.paint("dim", cut(f"  │ {line}", self._width)) for line in output]
@@ -288,6 +291,8 @@ class Transcript:
 
     def _fold(self, title: str, text: str, told: str) -> str:
         self._folded.append(Folded(title, text[:_MOST_KEPT]))
+        while sum(len(one.text) for one in self._folded) > 2 * _MOST_KEPT:
+            self._folded.popleft()
         return self.theme.paint("dim", cut(f"{told} (Ctrl-O opens it)", self._width))
 
 
@@ -295,15 +300,29 @@ class _Tail:
     """What a command prints: the end of it, when there is too much."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._pieces: deque[str] = deque()
+        self._size = 0
 
     def add(self, text: str) -> None:
-        self.text = (self.text + text)[-_MOST_KEPT:]
+        self._pieces.append(text)
+        self._size += len(text)
+        # Whole pieces, so that a flood costs no copy of what is kept.
+        while self._size - len(self._pieces[0]) >= _MOST_KEPT:
+            self._size -= len(self._pieces.popleft())
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)[-_MOST_KEPT:]
 
     def last(self, count: int) -> list[str]:
         """Give the last lines; of one that is written over, what stands."""
-        end = self.text[-4_000:].rstrip("\n").split("\n")[-count:]
-        return [line.rstrip("\r").rpartition("\r")[2] for line in end if line.strip()]
+        end = ""
+        for piece in reversed(self._pieces):
+            end = piece[-_MOST_OPEN:] + end
+            if len(end) >= _MOST_OPEN:
+                break
+        lines = end[-_MOST_OPEN:].rstrip("\n").split("\n")[-count:]
+        return [line.rstrip("\r").rpartition("\r")[2] for line in lines if line.strip()]
 
 
 def _about(call: ToolCall) -> str:

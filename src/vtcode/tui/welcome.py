@@ -75,7 +75,7 @@ async def _model(desk: Desk) -> bool:
     memory = _memory()
     listed: Sequence[ModelInfo] = ()
     try:
-        listed = [model for model in await running.list_models() if model.is_chat]
+        listed = [model for model in await running.provider.models() if model.is_chat]
     except ProviderError as error:
         desk.fail(str(error))
     if not listed:

@@ -24,7 +24,7 @@ async def local(desk: Desk, arguments: str) -> None:
         return
     listed: list[ModelInfo] = []
     try:
-        listed = await running.list_models() if running is not None else []
+        listed = await running.provider.models() if running is not None else []
         note = f"{running.address} answers" if running is not None else f"{desk.settings.base_url} is not connected"
     except ProviderError as error:
         note = str(error)
@@ -52,7 +52,7 @@ async def _unload(desk: Desk, arguments: str) -> None:
         desk.fail("Write /local, or /local unload and the id of a model.")
     elif desk.running is None:
         desk.fail(f"{desk.settings.base_url} is not connected.")
-    elif not await desk.running.unload(model):
+    elif not await desk.running.provider.unload(model):
         desk.fail(f"{model} is not loaded, or the server unloads models by itself. /local shows what is loaded.")
     else:
         again = " The next request loads it again." if model == desk.running.model else ""

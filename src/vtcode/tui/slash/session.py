@@ -91,6 +91,7 @@ async def rewind(desk: Desk, arguments: str) -> None:
     what = await _what(desk, steps)
     if what is None:
         return
+    desk.rest()
     if what != "conversation" and not await _restored(desk, steps):
         return
     later = undone(history, turn)
@@ -206,7 +207,7 @@ async def copy(desk: Desk, arguments: str) -> None:
         number = int(arguments) if arguments.isdecimal() and len(arguments) < 5 else 0
         if not 1 <= number <= len(blocks):
             there = f"blocks 1 to {len(blocks)}" if blocks else "no block of code"
-            desk.fail(f"The newest answer has {there}: /copy N copies the Nth, /copy all of the answer.")
+            desk.fail(f"The newest answer has {there}: /copy N copies the Nth, /copy alone the whole answer.")
             return
         text, what = blocks[number - 1], f"Block {number}"
     told = osc52(text, desk.environ)
