@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vtcode.guided import MAX_PATHS, folders_of, shut_object
+from vtcode.guided import MAX_PATHS, folders_of, mentioned, shut_object
 from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, ToolSpec
 
@@ -30,6 +30,8 @@ class Copied(msgspec.Struct, frozen=True):
     """That the person wrote: what is searched for is one of them."""
     lines: dict[str, tuple[str, ...]]
     """Of each file that was read, those that are there once: an edit replaces one of them."""
+    task: str = ""
+    """What the person said last: of the files and folders that it names, where it names any, one is meant."""
 
 
 def reply_schema(
@@ -44,6 +46,9 @@ def reply_schema(
         copied: what else can only be copied, for a model too small to be trusted with it.
     """
     folders = (".", *sorted({folder for path in files for folder in folders_of(path)}))
+    if copied is not None:
+        files = mentioned(files, copied.task) or files
+        folders = _folders_named(folders, copied.task) or folders
     choices = {
         **{tool: (argument, (*files, *outputs)) for tool, argument in _FILE.items()},
         **{tool: (argument, folders) for tool, argument in _FOLDER.items()},
@@ -70,9 +75,11 @@ def copied(messages: Sequence[Message]) -> Copied:
     words: dict[str, None] = {}
     texts: dict[str, list[str]] = {}
     calls: dict[str, ToolCall] = {}
+    task = ""
     for message in messages:
         match message:
             case UserMessage(text=text, by_program=False):
+                task = text
                 words |= dict.fromkeys(word for word in _WORD.findall(text) if len(word) <= _MOST_COPIED)
             case AssistantMessage():
                 calls |= {call.id: call for call in message.calls}
@@ -85,7 +92,12 @@ def copied(messages: Sequence[Message]) -> Copied:
         for path, seen in texts.items()
         if len(seen) <= _MOST_LINES
     }
-    return Copied(tuple(words)[-_MOST_LINES:], {path: found for path, found in lines.items() if found})
+    return Copied(tuple(words)[-_MOST_LINES:], {path: found for path, found in lines.items() if found}, task)
+
+
+def _folders_named(folders: tuple[str, ...], text: str) -> tuple[str, ...]:
+    words = {word.strip("([{'\"`.,;:?!)]}").removesuffix("/") for word in text.split()}
+    return tuple(folder for folder in folders if folder in words)
 
 
 def _seen(texts: dict[str, list[str]], call: ToolCall, text: str) -> None:
@@ -121,6 +133,7 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[Json
         return [
             {**properties, "path": {"const": path}, "old_str": {"enum": list(lines)}}
             for path, lines in copied.lines.items()
+            if path in properties["path"].get("enum", (path,))
         ]
     return [properties]
 

@@ -129,6 +129,21 @@ def test_after_an_edit_the_new_line_can_be_edited_and_the_old_one_not() -> None:
     assert not edits(schema, "a.py", "y = 1")
 
 
+def test_a_narrow_model_looks_where_the_person_says() -> None:
+    def schema(text: str) -> dict[str, object]:
+        profile = CompactProfile(SPECS, is_narrow=True)
+        situation = Situation(messages=(UserMessage(text),), step=1, files=("a.py", "src/b.py", "lib/c.py"))
+        return profile.request(BASE, situation).schema or {}
+
+    assert accepts(schema("What is x in a.py?"), "read_file", path="a.py")
+    assert not accepts(schema("What is x in a.py?"), "read_file", path="src/b.py")
+    assert not accepts(schema("Open b.py"), "read_file", path="a.py")
+    assert accepts(schema("What is x?"), "read_file", path="src/b.py")
+    assert not accepts(schema("What is in `src/`?"), "list_files", path="lib")
+    assert accepts(schema("What is in `src/`?"), "list_files", path="src")
+    assert accepts(schema("What is here?"), "list_files", path="lib")
+
+
 def test_a_narrow_model_searches_for_words_that_were_said() -> None:
     schema = narrow(UserMessage("Where is `get_name` (or Stock.total)?"), UserMessage("now", by_program=True))
     assert accepts(schema, "grep_file", pattern="get_name") and accepts(schema, "grep_file", pattern="Stock.total")
