@@ -31,7 +31,8 @@ class Copied(msgspec.Struct, frozen=True):
     lines: dict[str, tuple[str, ...]]
     """Of each file that was read, those that are there once: an edit replaces one of them."""
     task: str = ""
-    """What the person said last: of the files and folders that it names, where it names any, one is meant."""
+    """What the person said last: of the files and folders that it names, where it names any, one is meant, and a
+    file that is written is a word of it."""
 
 
 def reply_schema(
@@ -96,8 +97,14 @@ def copied(messages: Sequence[Message]) -> Copied:
 
 
 def _folders_named(folders: tuple[str, ...], text: str) -> tuple[str, ...]:
-    words = {word.strip("([{'\"`.,;:?!)]}").removesuffix("/") for word in text.split()}
+    words = {word.removesuffix("/") for word in _said(text)}
     return tuple(folder for folder in folders if folder in words)
+
+
+def _said(text: str) -> tuple[str, ...]:
+    """Give the words of a text as paths are written, without what stands around them."""
+    words = (word.lstrip("([{'\"`").rstrip(".,;:?!)]}'\"`") for word in text.split())
+    return tuple(dict.fromkeys(word for word in words if word and len(word) <= _MOST_COPIED))[:_MOST_LINES]
 
 
 def _seen(texts: dict[str, list[str]], call: ToolCall, text: str) -> None:
@@ -129,6 +136,8 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[Json
         return [properties]
     if tool == "grep_file" and copied.words:
         return [{**properties, "pattern": {"enum": list(copied.words)}}]
+    if tool == "write_file" and (said := _said(copied.task)):
+        return [{**properties, "path": {"enum": list(said)}}]
     if tool == "edit_file":
         return [
             {**properties, "path": {"const": path}, "old_str": {"enum": list(lines)}}

@@ -142,6 +142,8 @@ def test_a_narrow_model_looks_where_the_person_says() -> None:
     assert not accepts(schema("What is in `src/`?"), "list_files", path="lib")
     assert accepts(schema("What is in `src/`?"), "list_files", path="src")
     assert accepts(schema("What is here?"), "list_files", path="lib")
+    assert accepts(schema("Write hi to `new/d.txt`."), "write_file", path="new/d.txt", content="hi")
+    assert not accepts(schema("Write hi to `new/d.txt`."), "write_file", path="new/dd.txt", content="hi")
 
 
 def test_a_narrow_model_searches_for_words_that_were_said() -> None:
