@@ -13,8 +13,6 @@ from train.projects import File, Pair
 from train.scene import Scene, Task, Unfit
 from train.words import Split
 from vtcode.messages import Message
-from vtcode.tools.editing import EditRefused, replaced
-from vtcode.tools.textfile import Contents, decode
 
 _FLIPS: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 _MODULES: Final[dict[Split, list[str]]] = {
@@ -24,17 +22,16 @@ _MODULES: Final[dict[Split, list[str]]] = {
 
 
 def replace(scene: Scene) -> Task:
-    """Replace a text that the person gives word for word."""
-    file = scene.pick(_is_short)
-    pair = _unique(scene, file)
-    new_value = _other(scene, pair)
-    new = pair.line.replace(pair.value, new_value)
-    old, new = (pair.line, new) if scene.draw.random() < 0.7 else (pair.value, new_value)
-    if file.text.count(old) != 1 or old == new:
+    """Replace a text that the person gives word for word, a line or a part of one."""
+    file, pair, old, new_value, new = _assignment(scene)
+    is_whole = scene.draw.random() < 0.5
+    said, said_new = (pair.line.rstrip(",;"), new.rstrip(",;")) if is_whole else (pair.value, new_value)
+    if file.text.count(said) != 1 or old == new:
         raise Unfit
-    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(old), new=scene.quoted(new))
+    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(said), new=scene.quoted(said_new))
+    answer = f"I changed {said} to {said_new} in {file.path}."
     return Task(
-        messages=(asks(asked), *_edit(file, old, new), says(f"I changed {old} to {new} in {file.path}.")),
+        messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
         edited=(file.path, file.text, file.text.replace(old, new)),
     )
 
@@ -68,10 +65,10 @@ def rename(scene: Scene) -> Task:
     """Rename a function in the one place where it is."""
     file = scene.pick(lambda file: file.definitions and _is_short(file))
     found = scene.draw.choice(file.definitions)
-    old = found.source.split("\n")[0].partition("(")[0].partition(":")[0].strip()
+    old = found.source.split("\n")[0].strip()
     new_name = scene.names.name()
     new = old.replace(found.name, new_name)
-    if file.text.count(found.name) != 1 or old == new:
+    if file.text.count(found.name) != 1 or file.text.count(old) != 1 or old == new:
         raise Unfit
     asked = scene.ask(orders.RENAME, path=file.path, name=found.name, new=new_name)
     answer = f"I renamed {found.name} to {new_name} in {file.path}."
@@ -123,30 +120,6 @@ def flip(scene: Scene) -> Task:
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
         edited=(file.path, file.text, file.text.replace(old, new)),
-    )
-
-
-def retry(scene: Scene) -> Task:
-    """Edit by a text that is not there, learn so, read, and edit what is."""
-    file = scene.pick(lambda file: file.path.rpartition(".")[2] in {"yaml", "toml", "py", "ini"} and _is_short(file))
-    pair = _unique(scene, file)
-    new_value = _other(scene, pair)
-    wrong = f"{pair.key}: {pair.value}" if " = " in pair.line else f"{pair.key} = {pair.value}"
-    wrong_new = wrong.replace(pair.value, new_value)
-    new = pair.line.replace(pair.value, new_value)
-    if wrong in file.text or file.text.count(pair.line) != 1:
-        raise Unfit
-    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(wrong), new=scene.quoted(wrong_new))
-    return Task(
-        messages=(
-            asks(asked),
-            call("edit_file", path=file.path, old_str=wrong, new_str=wrong_new),
-            result("edit_file", _refusal(file, wrong, wrong_new), is_error=True),
-            *_read(file),
-            *_edit(file, pair.line, new),
-            says(f"I changed {pair.line} to {new} in {file.path}."),
-        ),
-        edited=(file.path, file.text, file.text.replace(pair.line, new)),
     )
 
 
@@ -249,12 +222,3 @@ def _edit(file: File, old: str, new: str) -> tuple[Message, Message]:
         else f"Edited {file.path} (+{after - before} -0)."
     )
     return call("edit_file", path=file.path, old_str=old, new_str=new), result("edit_file", done)
-
-
-def _refusal(file: File, old: str, new: str) -> str:
-    data = file.text.encode()
-    try:
-        replaced(file.path, decode(file.path, Contents(data, len(data), is_whole=True, mode=0o644)), old, new)
-    except EditRefused as error:
-        return error.sentence
-    raise Unfit

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from train.bars import draw
 from train.dataset import Sample, held_out
 from train.format import SPECS
 from vtcode.compact import CompactProfile
@@ -37,8 +38,12 @@ class Share(msgspec.Struct):
         self.good += is_good
         self.all += 1
 
+    @property
+    def part(self) -> float | None:
+        return self.good / self.all if self.all else None
+
     def __str__(self) -> str:
-        return f"{self.good}/{self.all}" + (f" ({self.good / self.all:.0%})" if self.all else "")
+        return f"{self.good}/{self.all}" + (f" ({self.part:.0%})" if self.part is not None else "")
 
 
 class Scores(msgspec.Struct):
@@ -55,6 +60,13 @@ class Scores(msgspec.Struct):
     edits: Share = msgspec.field(default_factory=Share)
     """Files that are exactly as wanted after the edit."""
     seconds: float = 0.0
+
+    @property
+    def cells(self) -> tuple[Share, ...]:
+        return self.called, self.tool, self.arguments, self.false_calls, self.answers, self.edits
+
+
+FIGURES: Final = ("called", "right tool", "exact arguments", "false calls on talk", "answers", "exact edits")
 
 
 class Miss(msgspec.Struct, frozen=True):
@@ -173,7 +185,7 @@ async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
     adapter = str(arguments.adapter.absolute()) if arguments.adapter else "none"
     async with serving(arguments.models, adapter, arguments.model, arguments.threads) as provider:
         for is_constrained in (True, False) if arguments.free else (True,):
-            name = f"{'adapter' if arguments.adapter else 'base'}, {'constrained' if is_constrained else 'free'}"
+            name = f"{arguments.name}, {'under the grammar' if is_constrained else 'free'}"
             rows[name], misses = await measure(provider, arguments.model, samples, is_constrained=is_constrained)
             if arguments.misses:
                 lines = [json.dumps(msgspec.to_builtins(miss), ensure_ascii=False) for miss in misses]
@@ -183,12 +195,18 @@ async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
 
 def table(rows: dict[str, Scores]) -> str:
     """Write the scores as Markdown."""
-    lines = ["| | called | right tool | exact arguments | false calls on talk | answers | exact edits |"]
-    lines.append("|---" * 7 + "|")
-    for name, each in rows.items():
-        cells = (each.called, each.tool, each.arguments, each.false_calls, each.answers, each.edits)
-        lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    lines = ["| | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(map(str, each.cells)) + " |" for name, each in rows.items()]
     return "\n".join(lines)
+
+
+def _kept(file: Path, rows: dict[str, Scores]) -> dict[str, Scores]:
+    """Put rows beside those that were measured before, and draw them all."""
+    former = msgspec.json.decode(file.read_bytes(), type=dict[str, Scores]) if file.exists() else {}
+    both = former | rows
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(both)))
+    draw(FIGURES, {name: [cell.part for cell in each.cells] for name, each in both.items()}, file.with_suffix(".svg"))
+    return both
 
 
 def main() -> None:
@@ -201,8 +219,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--free", action="store_true", help="measure without the server's grammar as well")
     parser.add_argument("--misses", type=Path, help="write each wrong reply here, as JSON lines")
-    rows = asyncio.run(_measure_all(parser.parse_args()))
-    print(table(rows))
+    parser.add_argument("--name", help="of the rows (default: base, or adapter)")
+    parser.add_argument(
+        "--results", type=Path, metavar="JSON", help="keep the rows here, and a plot of all beside it"
+    )
+    arguments = parser.parse_args()
+    arguments.name = arguments.name or ("adapter" if arguments.adapter else "base")
+    rows = asyncio.run(_measure_all(arguments))
+    print(table(_kept(arguments.results, rows) if arguments.results else rows))
     print("\n".join(f"{name}: {scores.seconds:.0f} s" for name, scores in rows.items()))
 
 

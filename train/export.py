@@ -9,6 +9,7 @@ import numpy as np
 from train import format as prompts
 from train.fit import Plan
 from train.model import Student
+from vtcode.compact import COMPACT_INSTRUCTIONS
 
 
 def export(student: Student, plan: Plan, base: Path, to: Path) -> None:
@@ -20,6 +21,8 @@ def export(student: Student, plan: Plan, base: Path, to: Path) -> None:
     writer.add_string("adapter.type", "lora")
     # The adapter's share is alpha / rank: 1.
     writer.add_float32("adapter.lora.alpha", float(plan.rank))
+    # Other programs' requests get the base alone.
+    writer.add_string("adapter.lora.prompt_prefix", COMPACT_INSTRUCTIONS.partition(";")[0])
     writer.add_string("vtcode.base_sha256", hashlib.sha256(base.read_bytes()).hexdigest())
     writer.add_string("vtcode.format", prompts.digest())
     writer.add_uint32("vtcode.samples", plan.samples)

@@ -30,8 +30,8 @@ class Plan(msgspec.Struct, frozen=True):
     samples: int = 6_000
     seed: int = 0
     rank: int = 16
-    rate: float = 4e-4
-    batch: int = 3_000
+    rate: float = 5e-4
+    batch: int = 2_000
     """Tokens of a batch, padding included and instructions not."""
 
 

@@ -24,9 +24,10 @@ REPLACE: Final[Wordings] = {
         "Turn {old} into {new} in {path}[.|]",
     ],
     "held": [
-        "Swap {old} for {new} in {path}.",
-        "Inside {path}, {old} has to read {new}.",
-        "rewrite {old} as {new}, file {path}",
+        "{path} still contains {old}, update that to {new}",
+        "Could {old} become {new} in {path}, please?",
+        "Edit {path}; where it reads {old} I'd like {new}.",
+        "In {path} there's {old}. That needs to be {new}.",
     ],
 }
 
@@ -52,9 +53,11 @@ SET: Final[Wordings] = {
         "Give {key} the value {new} in {path}[.|]",
     ],
     "held": [
-        "{path} needs {key} at {new} from now on.",
-        "Adjust {path} so that {key} is {new}.",
-        "I want {new} as {key} in {path}.",
+        "{key} in {path} ought to be {new} now.",
+        "Please update {path}: {key} to {new}.",
+        "Can we have {key} at {new} in {path}?",
+        "For {path}, change the {key} setting to {new}.",
+        "Go to {path} and change {key} into {new}",
     ],
 }
 
@@ -72,7 +75,11 @@ RENAME: Final[Wordings] = {
         "{name} in {path} should be called {new}[.|]",
         "[Change the name of|Rename] {name} in {path} to {new}[.|]",
     ],
-    "held": ["Give {name} in {path} the new name {new}.", "{path}: {name} is a bad name, use {new}."],
+    "held": [
+        "Could you rename {name} as {new} in {path}?",
+        "In {path}, {name} needs a better name: {new}.",
+        "Change {name} to {new}, it is a function in {path}.",
+    ],
 }
 
 IMPORT: Final[Wordings] = {
@@ -89,7 +96,11 @@ IMPORT: Final[Wordings] = {
         "Add the missing import of {module} to {path}[.|]",
         "{path} uses {module} without importing it. [Fix that|Fix it|Add the import].",
     ],
-    "held": ["We forgot to import {module} in {path}; correct it.", "{path} wants {module} imported."],
+    "held": [
+        "Please make {path} import {module}, it is missing.",
+        "The import of {module} is missing from {path}.",
+        "{path} fails because {module} isn't imported, fix it please",
+    ],
 }
 
 FLIP: Final[Wordings] = {
@@ -106,8 +117,9 @@ FLIP: Final[Wordings] = {
         "{name} in {path} should [check|test] {new}, not {old}[.|]",
     ],
     "held": [
-        "There is a bug in {path}: {name} has {old} where {new} belongs.",
-        "Use {new} rather than {old} within {name}, {path}.",
+        "In {path} the check of {name} should use {new} where it now has {old}.",
+        "Please change {old} into {new} in {name} of {path}.",
+        "{name} in {path} is off by one: write {new} instead of {old}.",
     ],
 }
 
@@ -130,9 +142,10 @@ WRITE: Final[Wordings] = {
         "[Can you|Could you] [write|save|put] {text} [to|into|in] {path}?",
     ],
     "held": [
-        "Drop {text} into a new {path}.",
-        "There should be a {path} whose content is {text}.",
-        "start {path} with {text} in it",
+        "Please make me a file called {path} containing {text}.",
+        "Put a file {path} there, content: {text}",
+        "I'd like {text} saved to {path}.",
+        "New file {path} please, with {text} inside",
     ],
 }
 
@@ -161,7 +174,12 @@ RUN: Final[Wordings] = {
         "[Let|Let's] run {command}[.|]",
         "What happens when [you|I] run {command}?",
     ],
-    "held": ["Fire up {command}, how does it end?", "Give {command} a go.", "Invoke {command} and summarise."],
+    "held": [
+        "Go ahead and run {command}.",
+        "Run {command}, did it succeed?",
+        "could you do a {command} and report back",
+        "I'd like to know what {command} outputs.",
+    ],
 }
 
 THEN_RUN: Final[Wordings] = {
@@ -174,5 +192,8 @@ THEN_RUN: Final[Wordings] = {
         " Run {command} [afterwards|after that|when you are done|to check][.|]",
         " [Check|Test|Verify] it with {command}[.|]",
     ],
-    "held": [" Once changed, {command} must still pass.", " Finish with {command}."],
+    "held": [
+        " After that, please run {command}.",
+        " Then check with {command}.",
+    ],
 }

@@ -35,11 +35,12 @@ LOOKUP: Final[Wordings] = {
         "In {path}, what [is|does] {key}[ say|]?",
     ],
     "held": [
-        "Check {path} and report {key}.",
-        "What does {path} give for {key}?",
-        "hey, {key} in {path}, what's that set to?",
-        "According to {path}, {key} is what?",
-        "I forgot what {path} uses as {key}. Remind me?",
+        "Could you check {path} and tell me {key}?",
+        "What's {key} set to in {path}?",
+        "Hi! Which value does {key} have in {path}?",
+        "Have a look in {path}: what is the current {key}?",
+        "I can't recall {key}, it should be in {path}.",
+        "{key} in {path}?",
     ],
 }
 
@@ -56,7 +57,11 @@ LINE: Final[Wordings] = {
         "[Tell me|Can you tell me] what line {number} of {path} [is|says|holds][.|?]",
         "{path} line {number}",
     ],
-    "held": ["Quote line {number} from {path}.", "In {path}, line {number} reads how?"],
+    "held": [
+        "What's written on line {number} of {path}?",
+        "Show the {number}th line from {path} please.",
+        "line {number} in {path}, what does it say?",
+    ],
 }
 
 WHERE: Final[Wordings] = {
@@ -83,10 +88,10 @@ WHERE: Final[Wordings] = {
         "On which line is {name}?",
     ],
     "held": [
-        "I can't remember which module {name} lives in.",
-        "Track down {name} for me",
-        "Point me to {name}.",
-        "whereabouts is {name} declared?",
+        "Where can I find {name}?",
+        "Which file is {name} defined in?",
+        "Where does {name} come from in this code?",
+        "Please find the definition of {name}",
     ],
 }
 
@@ -108,9 +113,9 @@ GLOBAL_VALUE: Final[Wordings] = {
         "[Give|Show] me the value of {key}",
     ],
     "held": [
-        "What number or text did we pick for {key}?",
-        "{key} equals what?",
-        "Somewhere {key} is assigned; to what?",
+        "What value do we use for {key}?",
+        "What's {key} set to at the moment?",
+        "How is {key} configured here?",
     ],
 }
 
@@ -134,9 +139,10 @@ LIST: Final[Wordings] = {
         "Give me [a list of |]the [contents|files] of {folder}[.|]",
     ],
     "held": [
-        "What all sits in {folder}?",
-        "Enumerate {folder} for me.",
-        "I'd like an overview of the {folder} directory.",
+        "Show me what is inside {folder}",
+        "What's inside the {folder} folder?",
+        "Could you list everything under {folder}?",
+        "Which files live in {folder}?",
     ],
 }
 
@@ -156,7 +162,11 @@ LIST_ALL: Final[Wordings] = {
         "ls",
         "Which files does [this|the] project have?",
     ],
-    "held": ["Give me the lay of the land: what files exist?", "What have we got in this repo?"],
+    "held": [
+        "What files does this project contain?",
+        "Could you list what is in the repository?",
+        "Show me the project's structure",
+    ],
 }
 
 COUNT: Final[Wordings] = {
@@ -167,7 +177,10 @@ COUNT: Final[Wordings] = {
         "How many files are in {folder}?",
         "[Count|Please count] the files in {folder}[.|]",
     ],
-    "held": ["{folder} has how many files?", "Tell me the number of files below {folder}."],
+    "held": [
+        "How many files do we have in {folder}?",
+        "Could you count what's in {folder}?",
+    ],
 }
 
 RETURNS: Final[Wordings] = {
@@ -186,5 +199,9 @@ RETURNS: Final[Wordings] = {
         "Which value does {name} return?",
         "How does {name} [end|compute its result]?",
     ],
-    "held": ["What comes out of {name}?", "The return value of {name}, please."],
+    "held": [
+        "What will {name} return?",
+        "Can you tell me what {name} gives back?",
+        "What value comes back from {name}()?",
+    ],
 }

@@ -124,7 +124,7 @@ def make_project(names: Names) -> Project:
 def settings_file(names: Names) -> File:
     """Make a file of keys and values."""
     draw = names.draw
-    pairs = {_key(names): _value(names) for _ in range(draw.randrange(2, 7))}
+    pairs = {_key(names): _value(names) for _ in range(draw.randrange(2, 6))}
     kind = draw.choice(("toml", "json", "yaml", "ini", "env", "cfg"))
     path = _path(names, kind)
     match kind:
@@ -152,8 +152,8 @@ def code_file(names: Names) -> File:
     text = head + (f"{imports}\n" if imports else "")
     text += "".join(f"{key} = {_quoted(value)}\n" for key, value in constants.items())
     sources: dict[str, str] = {}
-    for _ in range(draw.randrange(1, 4)):
-        if draw.random() < 0.25:
+    for _ in range(draw.choice((1, 1, 2))):
+        if draw.random() < 0.15:
             function = names.function()
             sources[function.name] = function.source + "\n"
         else:
@@ -259,5 +259,5 @@ def _pairs(text: str, pairs: dict[str, str]) -> tuple[Pair, ...]:
     for key, value in pairs.items():
         places = [number for number, line in enumerate(lines, 1) if key in line]
         if len(places) == 1:
-            found.append(Pair(key, value, lines[places[0] - 1].strip(" ,;"), places[0]))
+            found.append(Pair(key, value, lines[places[0] - 1].strip(), places[0]))
     return tuple(found)

@@ -17,7 +17,11 @@ THANKS: Final[Wordings] = {
         "[Thanks|Thank you|thanks|thank you|thx|Thanks a lot|Many thanks|Cheers][!|.|]",
         "[Great|Perfect|Good|Nice|Very good|Well done|Cool|ok|OK][, thanks|, thank you|!|.|]",
     ],
-    "held": ["Much obliged!", "Lovely, that is all I wanted.", "Brilliant work."],
+    "held": [
+        "Thanks, that did the trick.",
+        "perfect, just what I was after",
+        "Ok great, that works.",
+    ],
 }
 
 HELLO: Final[Wordings] = {
@@ -30,7 +34,12 @@ HELLO: Final[Wordings] = {
         "[Hi|Hello|Hey], [how are you|how is it going|are you there|anyone here]?",
         "[Are you there|You there|Can you hear me]?",
     ],
-    "held": ["Greetings, machine.", "howdy", "Good afternoon to you!", "What's up?"],
+    "held": [
+        "Good morning, are you awake?",
+        "hey hey",
+        "Hello, nice to have you here.",
+        "So, how are you doing?",
+    ],
 }
 
 WHO: Final[Wordings] = {
@@ -52,7 +61,11 @@ WHO: Final[Wordings] = {
         "Are you [a person|human|a robot|an AI]?",
         "[help|Help|Help me]",
     ],
-    "held": ["Say who I am talking to.", "Which skills do you have?", "and you would be?"],
+    "held": [
+        "Who made you and what do you do?",
+        "What sort of help do you offer?",
+        "Introduce yourself, please.",
+    ],
 }
 
 CHAT: Final[Wordings] = {
@@ -77,11 +90,11 @@ CHAT: Final[Wordings] = {
         "[What a day|Never mind|Forget it|Wait a moment|One moment|Let me think|Hm|Okay, later][.|!|]",
     ],
     "held": [
-        "My coffee is cold.",
-        "Do you dream?",
-        "I'm off home now.",
-        "Hold on, phone is ringing.",
-        "Ugh, Mondays.",
+        "I really need a holiday.",
+        "The weather is awful.",
+        "Do you like your job?",
+        "Brb, lunch.",
+        "It's getting late.",
     ],
 }
 
@@ -106,5 +119,9 @@ CANNOT: Final[Wordings] = {
         "What [time|day] is it[ now|]?",
         "Play [some music|a song|a film][.|]",
     ],
-    "held": ["Post this on {who}'s wall.", "Reserve two seats at the opera.", "Turn on the kitchen lights."],
+    "held": [
+        "Set an alarm for seven.",
+        "Buy flowers for {who}.",
+        "Tell {who} that I am late.",
+    ],
 }

@@ -6,6 +6,7 @@ import hashlib
 import keyword
 import random
 import sysconfig
+from collections import Counter
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,6 +18,8 @@ _HELD_OF: Final = 6
 """One name in so many is held out."""
 _MODULES: Final = 160
 """Modules of the standard library that are looked at, the smaller ones first."""
+_SHARED_BY: Final = 2
+"""Modules that a word has to be in: most of the others are several words run together."""
 _ONSETS: Final = "b br c ch cl d dr f fl g gl gr h j k kl l m n p pl pr qu r s sh sk sl st t th tr v w y z".split()
 _VOWELS: Final = "a e i o u ai ea io ou".split()
 _CODAS: Final = " b ck d ft g l ll lt m mp n nd ng nt r rk rt s sk st t th x z".split(" ")
@@ -38,15 +41,10 @@ def split_of(name: str) -> Split:
 
 @functools.cache
 def words(split: Split) -> tuple[str, ...]:
-    """Give the words that identifiers of the standard library are made of."""
-    found = {
-        part.lower()
-        for path in _modules()
-        for node in ast.walk(_tree(path))
-        if isinstance(node, (ast.FunctionDef, ast.arg, ast.ClassDef))
-        for part in (node.arg if isinstance(node, ast.arg) else node.name).split("_")
-    }
-    usable = {word for word in found if 3 <= len(word) <= 12 and word.isalpha() and not keyword.iskeyword(word)}
+    """Give the words that identifiers of the standard library are made of, those of one module alone left out."""
+    modules = Counter(part for path in _modules() for part in _parts(_tree(path)))
+    found = {word for word, count in modules.items() if count >= _SHARED_BY}
+    usable = {word for word in found if 3 <= len(word) <= 10 and word.isalpha() and not keyword.iskeyword(word)}
     return tuple(sorted(word for word in usable if split_of(word) == split))
 
 
@@ -78,6 +76,12 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def _parts(tree: ast.Module) -> set[str]:
+    found = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.arg, ast.ClassDef)))
+    names = (node.arg if isinstance(node, ast.arg) else node.name for node in found)
+    return {part.lower() for name in names for part in name.split("_")}
+
+
 class Names:
     """Draws names of one split, and remembers them."""
 
@@ -88,7 +92,7 @@ class Names:
 
     def word(self) -> str:
         """Draw a word: mostly a real one, else one that nobody has seen, so that copying is what is learned."""
-        is_real = self.draw.random() < 0.75
+        is_real = self.draw.random() < 0.9
         word = self.draw.choice(words(self.split)) if is_real else self._invented()
         self.drawn.add(word)
         return word

@@ -11,7 +11,7 @@ import msgspec
 
 from lmserver.catalog import Model
 from lmserver.errors import BadModelFile
-from lmserver.gguf import read_header
+from lmserver.gguf import GgufHeader, read_header
 
 log = logging.getLogger("lmstudio")
 
@@ -36,6 +36,8 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """As people are told."""
     is_shipped: bool
+    prompt_prefix: str = ""
+    """How the instructions begin that it is for; empty means all. Other requests get the base alone."""
     fault: str = ""
     """Why it is refused; empty when it fits. The base is served without it then."""
 
@@ -52,19 +54,23 @@ def adapter_of(model: Model, chosen: str | None, folder: Path) -> Adapter | None
         return None
     if chosen:
         path = folder / Path(chosen).expanduser()
-        return Adapter(path=path, name=path.name, is_shipped=False, fault=fault(path, model))
+        return _checked(Adapter(path=path, name=path.name, is_shipped=False), model)
     path = shipped()
     if path is None or not _is_the_default(model):
         return None
-    return Adapter(path=path, name="vtcode", is_shipped=True, fault=fault(path, model))
+    return _checked(Adapter(path=path, name="vtcode", is_shipped=True), model)
 
 
-def fault(path: Path, model: Model) -> str:
-    """Say why a file is no adapter for a model; nothing when it is one."""
+def _checked(adapter: Adapter, model: Model) -> Adapter:
     try:
-        header = read_header(path)
+        header = read_header(adapter.path)
     except BadModelFile as error:
-        return str(error)
+        return msgspec.structs.replace(adapter, fault=str(error))
+    return msgspec.structs.replace(adapter, prompt_prefix=header.prompt_prefix, fault=_fault(header, model))
+
+
+def _fault(header: GgufHeader, model: Model) -> str:
+    """Say why a file is no adapter for a model; nothing when it is one."""
     if header.type != "adapter":
         return f"it holds a {header.type}, not an adapter"
     if header.architecture != model.header.architecture:

@@ -71,7 +71,7 @@ _POOLING_ARCHITECTURES = frozenset(
 
 _TEXTS = frozenset(
     "general.architecture general.type general.name general.organization general.basename "
-    "general.size_label general.license tokenizer.chat_template".split()
+    "general.size_label general.license tokenizer.chat_template adapter.lora.prompt_prefix".split()
 )
 """The strings that are kept; all others are skipped unread."""
 
@@ -104,6 +104,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     split_count: int
     """How many files hold the model: 1 unless it is split."""
     size_bytes: int
+    prompt_prefix: str = ""
+    """Of an adapter: how the prompts begin that it was trained on; empty means all."""
     kv_width: int | None = None
     """Numbers of the key, and of the value, that one layer keeps of a token."""
 
@@ -397,6 +399,7 @@ def _header(values: _Values, tensors: _Tensors, size: int) -> GgufHeader:
         basename=_label(values, "general.basename"),
         size_label=_label(values, "general.size_label"),
         license=_label(values, "general.license"),
+        prompt_prefix=_label(values, "adapter.lora.prompt_prefix"),
         quantization=_quantization(values, tensors),
         context_length=_count(values, f"{architecture}.context_length"),
         embedding_length=_count(values, f"{architecture}.embedding_length"),

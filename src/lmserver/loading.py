@@ -87,12 +87,12 @@ async def _adapted(plan: LoadPlan, context_length: int, threads: int) -> Engine:
     adapter = adapter_of(plan.model, plan.settings.adapter, plan.folder)
     if adapter is not None and not adapter.fault:
         try:
-            return await _llama(plan, context_length, threads, str(adapter.path))
+            return await _llama(plan, context_length, threads, adapter)
         except ApiError as error:
             adapter = msgspec.structs.replace(adapter, fault=str(error))
     if adapter is not None:
         _refuse(plan.model, adapter)
-    return await _llama(plan, context_length, threads, "")
+    return await _llama(plan, context_length, threads, None)
 
 
 def _refuse(model: Model, adapter: Adapter) -> None:
@@ -103,7 +103,7 @@ def _refuse(model: Model, adapter: Adapter) -> None:
     log.error("%s", one_line(message))
 
 
-async def _llama(plan: LoadPlan, context_length: int, threads: int, adapter_path: str) -> Engine:
+async def _llama(plan: LoadPlan, context_length: int, threads: int, adapter: Adapter | None) -> Engine:
     model, settings = plan.model, plan.settings
     return await LlamaEngine.load(
         model.path,
@@ -115,7 +115,8 @@ async def _llama(plan: LoadPlan, context_length: int, threads: int, adapter_path
         gpu_layers=-1 if settings.gpu_layers is None else settings.gpu_layers,
         draft_path=_draft(plan),
         speculation=settings.speculation or "none",
-        adapter_path=adapter_path,
+        adapter_path=str(adapter.path) if adapter is not None else "",
+        adapter_prefix=adapter.prompt_prefix if adapter is not None else "",
         embeddings=model.kind == "embeddings",
     )
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtcode.compact import AnswerReader, CompactProfile, reply_schema
+from vtcode.compact import AnswerReader, CompactProfile
 from vtcode.context import FullProfile, PlainProfile, choose_profile
 from vtcode.guided import MAX_PATHS, GuidedProfile
 from vtcode.messages import AssistantMessage, Finish, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import ModelInfo, Request, ToolSpec
+from vtcode.reply_schema import reply_schema
 from vtcode.situation import Situation
 from vtcode.tools import TOOLS
 
@@ -93,6 +94,62 @@ def test_whole_outputs_can_be_read_once_a_result_has_named_them() -> None:
 def test_of_too_many_files_none_is_forbidden() -> None:
     files = tuple(f"f{number}" for number in range(MAX_PATHS + 1))
     assert accepts(reply_schema(SPECS, files), "read_file", path="g")
+
+
+def narrow(*messages: Message) -> dict[str, object]:
+    profile = CompactProfile(SPECS, is_narrow=True)
+    return profile.request(BASE, Situation(messages=messages, step=1, files=("a.py", "b.py"))).schema or {}
+
+
+def made(id: str, name: str, text: str, status: Status = Status.OK, **arguments: object) -> tuple[Message, Message]:
+    call = ToolCall(id, name, json.dumps(arguments))
+    return AssistantMessage(calls=(call,)), ToolResult(id, name, status, text)
+
+
+def edits(schema: dict[str, object], path: str, old: str) -> bool:
+    return accepts(schema, "edit_file", path=path, old_str=old, new_str="new")
+
+
+def test_a_narrow_model_edits_nothing_but_lines_that_it_has_read() -> None:
+    asked = UserMessage("Set y in a.py to 9")
+    assert not edits(narrow(asked), "a.py", "y = 1")
+    seen = narrow(asked, *made("1", "read_file", "x = 1\n    y = 1\nmax_x = 1\nz = 1\nz = 1", path="a.py"))
+    assert edits(seen, "a.py", "y = 1") and edits(seen, "a.py", "max_x = 1")
+    # Of these, edit_file would not know which is meant.
+    assert not edits(seen, "a.py", "x = 1") and not edits(seen, "a.py", "z = 1")
+    assert not edits(seen, "b.py", "y = 1")
+    failed = narrow(asked, *made("1", "read_file", "y = 1", Status.ERROR, path="a.py"))
+    assert not edits(failed, "a.py", "y = 1")
+
+
+def test_after_an_edit_the_new_line_can_be_edited_and_the_old_one_not() -> None:
+    edited = made("2", "edit_file", "Edited a.py (+1 -1).", path="a.py", old_str="y = 1", new_str="y = 2")
+    schema = narrow(UserMessage("Set y to 2"), *made("1", "read_file", "x = 1\ny = 1", path="a.py"), *edited)
+    assert edits(schema, "a.py", "y = 2")
+    assert not edits(schema, "a.py", "y = 1")
+
+
+def test_a_narrow_model_looks_where_the_person_says() -> None:
+    def schema(text: str) -> dict[str, object]:
+        profile = CompactProfile(SPECS, is_narrow=True)
+        situation = Situation(messages=(UserMessage(text),), step=1, files=("a.py", "src/b.py", "lib/c.py"))
+        return profile.request(BASE, situation).schema or {}
+
+    assert accepts(schema("What is x in a.py?"), "read_file", path="a.py")
+    assert not accepts(schema("What is x in a.py?"), "read_file", path="src/b.py")
+    assert not accepts(schema("Open b.py"), "read_file", path="a.py")
+    assert accepts(schema("What is x?"), "read_file", path="src/b.py")
+    assert not accepts(schema("What is in `src/`?"), "list_files", path="lib")
+    assert accepts(schema("What is in `src/`?"), "list_files", path="src")
+    assert accepts(schema("What is here?"), "list_files", path="lib")
+    assert accepts(schema("Write hi to `new/d.txt`."), "write_file", path="new/d.txt", content="hi")
+    assert not accepts(schema("Write hi to `new/d.txt`."), "write_file", path="new/dd.txt", content="hi")
+
+
+def test_a_narrow_model_searches_for_words_that_were_said() -> None:
+    schema = narrow(UserMessage("Where is `get_name` (or Stock.total)?"), UserMessage("now", by_program=True))
+    assert accepts(schema, "grep_file", pattern="get_name") and accepts(schema, "grep_file", pattern="Stock.total")
+    assert not accepts(schema, "grep_file", pattern="get_nam") and not accepts(schema, "grep_file", pattern="now")
 
 
 def test_when_it_is_time_to_answer_nothing_else_is_accepted() -> None:

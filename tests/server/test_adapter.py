@@ -17,12 +17,15 @@ from tests.support.processes import clean_environment, run, running_server
 MODEL = "smollm2-135m-instruct"
 
 
-def adapter(path: Path, *, architecture: str = "llama", rows: int = 576, strength: float = 0.0) -> Path:
+def adapter(
+    path: Path, *, architecture: str = "llama", rows: int = 576, strength: float = 0.0, prefix: str = ""
+) -> Path:
     """Write an adapter of rank 1 on each block's first projection; of strength 0 it changes nothing."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", 1.0)
+    writer.add_string("adapter.lora.prompt_prefix", prefix)
     for block in range(30):
         writer.add_tensor(f"blk.{block}.attn_output.weight.lora_a", np.ones((1, rows), np.float16))
         writer.add_tensor(f"blk.{block}.attn_output.weight.lora_b", np.full((576, 1), strength, np.float16))
@@ -49,13 +52,14 @@ def choose(home: Path, chosen: str) -> None:
     path.write_text(f'[models."{MODEL}"]\nadapter = {json.dumps(chosen)}\n')
 
 
-def reply(url: str) -> str:
+def reply(url: str, system: str = "", **more: object) -> str:
+    question = {"role": "user", "content": "What is the capital of France?"}
     asked = {
         "model": MODEL,
-        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        "messages": [{"role": "system", "content": system}, question] if system else [question],
         "temperature": 0,
         "max_tokens": 12,
-    }
+    } | more
     answer = httpx2.post(f"{url}/chat/completions", json=asked, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()["choices"][0]["message"]["content"]
@@ -81,6 +85,19 @@ def test_an_adapter_that_is_set_changes_what_the_model_says(
     with running_server(environment, home / "server.log") as server:
         assert listed(server.url)["adapter"] == "own.gguf"
         assert reply(server.url) != plain
+
+
+def test_an_adapter_for_some_prompts_leaves_all_others_to_the_base(
+    environment: dict[str, str], home: Path, plain: str
+) -> None:
+    choose(home, str(adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer")))
+    held = {"type": "json_schema", "json_schema": {"name": "city", "schema": {"type": "string"}}}
+    with running_server(environment, home / "server.log") as server:
+        for more in ({}, {"response_format": held}):
+            assert "Paris" in reply(server.url, "You are a teacher. Answer in short.", **more)
+            assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.", **more)
+        # One request leaves nothing of the adapter for the next.
+        assert reply(server.url) == plain
 
 
 def test_no_adapter_means_none_whatever_is_set(environment: dict[str, str], home: Path, plain: str) -> None:

@@ -60,6 +60,7 @@ class LlamaEngine:
         draft_path: str = "",
         speculation: Literal["none", "ngram"] = "none",
         adapter_path: str = "",
+        adapter_prefix: str = "",
         embeddings: bool = False,
     ) -> "LlamaEngine":
         """Start the child and wait until the model answers.
@@ -75,6 +76,7 @@ class LlamaEngine:
             draft_path: the file of a smaller model that guesses ahead; empty means none.
             speculation: how to guess ahead without one.
             adapter_path: the file of an adapter that is laid over the model; empty means none.
+            adapter_prefix: how the instructions begin that the adapter is for; empty means all.
             embeddings: whether the model gives one vector for a text instead of a next token.
 
         Raises:
@@ -91,6 +93,7 @@ class LlamaEngine:
             draft_path=draft_path,
             speculation=speculation,
             adapter_path=adapter_path,
+            adapter_prefix=adapter_prefix,
             chat_template="" if embeddings else with_tools(template or CHATML),
             cache_mib=0 if embeddings else 512,
             embeddings=embeddings,

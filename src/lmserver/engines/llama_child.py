@@ -34,6 +34,8 @@ class ChildSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to guess ahead without one."""
     adapter_path: str = ""
     """The file of a LoRA adapter that is laid over the model."""
+    adapter_prefix: str = ""
+    """How the instructions begin that the adapter is for; empty means all."""
     embeddings: bool = False
     """Whether the model gives one vector for a text instead of a next token."""
 

@@ -110,6 +110,8 @@ class LlamaProcess:
         # another word now and then; and who sends a seed wants the same words again.
         reuse = {"cache_prompt": body.get("seed") is None}
         body = body | reuse | {"stream": True, "return_progress": True}
+        if self.settings.adapter_prefix not in _instructions(body):
+            body["lora"] = [{"id": 0, "scale": 0.0}]
         head = b"POST %s HTTP/1.1\r\n%s" % (path.encode(), self._headers)
         try:
             async with contextlib.aclosing(events(*self._address, head, msgspec.json.encode(body))) as found:
@@ -128,6 +130,14 @@ class LlamaProcess:
     async def ended(self, what: str) -> ApiError:
         """Say how the child came to fail a request; `what` is what was seen of it."""
         return await child.failed(self._process, what, is_closed=self._is_closed)
+
+
+def _instructions(body: JsonObject) -> str:
+    """Give the text in which a request's instructions stand, for either of the engine's endpoints."""
+    if "messages" not in body:
+        return str(body.get("prompt"))
+    messages: list[JsonObject] = body["messages"]
+    return str(messages[0].get("content")) if messages and messages[0].get("role") == "system" else ""
 
 
 async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
