@@ -20,7 +20,9 @@ _DRAIN_SECONDS: Final = 1.0
 """How long to read on after the process ended, for what others still hold the pipe open."""
 
 _MARK: Final = "VTCODE_COMMAND"
-_SWEEPS: Final = 10
+_SWEEP_SECONDS: Final = 2.0
+"""For how long to look for what bears a mark: a busy machine takes its time to end what was killed."""
+_SWEEP_PAUSE: Final = 0.005
 
 Consume = Callable[[bytes], None]
 
@@ -177,19 +179,20 @@ async def _end(process: asyncio.subprocess.Process, mark: str) -> None:
         await end_group(process)
     finally:
         if mark:
-            _sweep(mark)
+            await _sweep(mark)
 
 
-def _sweep(mark: str) -> None:
-    """Kill whatever was started with this mark in its environment, and what that started meanwhile."""
+async def _sweep(mark: str) -> None:
+    """Kill whatever was started with this mark in its environment, and what that started, until it is gone."""
     written = f"{_MARK}={mark}".encode()
-    for _ in range(_SWEEPS):
-        found = [pid for pid in _processes() if written in _environment(pid)]
-        if not found:
-            return
+    end = asyncio.get_running_loop().time() + _SWEEP_SECONDS
+    while found := [pid for pid in _processes() if written in _environment(pid)]:
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        if asyncio.get_running_loop().time() >= end:
+            return
+        await asyncio.sleep(_SWEEP_PAUSE)
 
 
 def _processes() -> list[int]:

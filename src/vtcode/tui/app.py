@@ -21,6 +21,7 @@ from vtcode.tui.menu import Menu
 from vtcode.tui.narrator import Narrator
 from vtcode.tui.panel import Panel
 from vtcode.tui.progress import Progress
+from vtcode.tui.screen import Resizing
 from vtcode.tui.status import StatusFacts
 from vtcode.tui.theme import THEMES, Theme, choose, guess_is_dark
 from vtcode.tui.transcript import Transcript
@@ -90,9 +91,8 @@ class App:
             self,
             source,
             output,
+            Resizing.of(environ),
             vi=settings.ui.editing_mode == "vi",
-            # xterm itself and the console of Linux leave long lines cut.
-            reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
         )
         self._narrator = Narrator(self.window, progress, workspace, environ, settings.ui, self._settled)
 

@@ -8,7 +8,7 @@ height bounds, and never on how much was said before.
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,9 +21,6 @@ from prompt_toolkit.utils import get_cwidth
 
 FRAMES_A_SECOND: Final = 20
 """At most, for what changes by itself. What a key changes is drawn at once."""
-
-_SETTLED: Final = 0.06
-"""Seconds without another size after which a terminal that is being resized is drawn on again."""
 
 _BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"
 _END: Final = "\x1b[?7h\x1b[?2026l"
@@ -40,19 +37,36 @@ class Frame(msgspec.Struct, frozen=True):
     """Row and column in them; None to hide it."""
 
 
+class Resizing(msgspec.Struct, frozen=True):
+    """What a terminal does when its size changes."""
+
+    reflows: bool = True
+    """Whether it wraps lines anew when it gets narrower: xterm itself and the console of Linux leave them cut."""
+    settles: float = 0.06
+    """Seconds without another size after which it can be drawn on again."""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Resizing":
+        """Tell by an environment. tmux tells of a size up to 250 ms late (`server_client_check_pane_resize`)."""
+        return cls(
+            reflows="XTERM_VERSION" not in environ and environ.get("TERM") != "linux",
+            settles=0.3 if "TMUX" in environ else 0.06,
+        )
+
+
 class Screen(Renderer):
     """Draws frames where an Application's own renderer would draw its layout."""
 
-    def __init__(self, output: Output, compose: Callable[[int, int], Frame], *, reflows: bool = True) -> None:
+    def __init__(self, output: Output, compose: Callable[[int, int], Frame], resizing: Resizing) -> None:
         """Take over an output.
 
         Args:
             output: of a terminal.
             compose: draws the live region for a number of columns and rows.
-            reflows: whether the terminal wraps lines anew when it gets narrower.
+            resizing: what the terminal does then.
         """
         self._compose = compose
-        self._reflows = reflows
+        self._resizing = resizing
         self._done: list[str] = []
         self._lines: list[str] = []
         self._cursor: tuple[int, int] | None = None
@@ -60,7 +74,7 @@ class Screen(Renderer):
         """Row and column where the terminal's cursor is, from the first of the lines."""
         self._columns = 0
         self._size: tuple[int, int] | None = None
-        self._settles = 0.0
+        self._still_until = 0.0
         """Until when nothing is drawn, since the terminal is being resized."""
         self._is_drawn = False
         self._pastes = False
@@ -120,10 +134,10 @@ class Screen(Renderer):
         """Whether the terminal is being resized: what is drawn before its lines are wrapped anew lands elsewhere."""
         loop = asyncio.get_running_loop()
         if self._is_drawn and size != self._size:
-            self._settles = loop.time() + _SETTLED
-            loop.call_at(self._settles, application.invalidate)
+            self._still_until = loop.time() + self._resizing.settles
+            loop.call_at(self._still_until, application.invalidate)
         self._size = size
-        return loop.time() < self._settles
+        return loop.time() < self._still_until
 
     def send(self, sequence: str) -> None:
         """Write to the terminal. One that has gone away is no error: the hang-up that follows ends the program."""
@@ -160,7 +174,7 @@ class Screen(Renderer):
     def _to_top(self, columns: int) -> str:
         """Go to the first row of what was drawn, which takes more rows where the terminal has got narrower."""
         row = self._at[0]
-        if self._reflows and 0 < columns < self._columns:
+        if self._resizing.reflows and 0 < columns < self._columns:
             row = sum(_rows(line, columns) for line in self._lines[:row]) + self._at[1] // columns
         return _moved(-row) + "\r"
 

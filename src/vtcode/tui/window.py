@@ -21,7 +21,7 @@ from vtcode.tui.keys import bindings
 from vtcode.tui.menu import Menu
 from vtcode.tui.panel import Panel
 from vtcode.tui.progress import Progress
-from vtcode.tui.screen import Frame, Screen
+from vtcode.tui.screen import Frame, Resizing, Screen
 from vtcode.tui.status import StatusFacts, status_line
 from vtcode.tui.theme import Theme
 from vtcode.tui.transcript import Transcript
@@ -85,9 +85,9 @@ class Window:
         doer: Doer,
         source: Input,
         output: Output,
+        resizing: Resizing,
         *,
         vi: bool = False,
-        reflows: bool = True,
     ) -> None:
         """Lay it out; `run` shows it."""
         self.theme = theme
@@ -106,7 +106,7 @@ class Window:
         self._paging: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self.editor = Editor(history, self._typed)
-        self._screen = Screen(output, self._compose, reflows=reflows)
+        self._screen = Screen(output, self._compose, resizing)
         self.application: Application[None] = Application(
             layout=Layout(Pane(BufferControl(self.editor.buffer))),
             key_bindings=bindings(self),
