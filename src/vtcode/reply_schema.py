@@ -20,6 +20,15 @@ _MOST_COPIED: Final = 200
 """Characters of a word or a line that can be copied."""
 _MOST_LINES: Final = 400
 """Lines of a file, and words of the person, that can be copied from; a grammar of more takes long to make."""
+_TOKEN: Final = re.compile(r"\w+(?:\.\d+)*|[-<>=!+*/%&|^~]+")
+_RANGE: Final = re.compile(
+    r"\blines? (\d{1,6})(?:(?: ?- ?| to | through | and )(\d{1,6}))?|\b(\d{1,6})(?:st|nd|rd|th) line", re.I
+)
+_GLUE: Final = frozenset(
+    "a an and as at be by can class def else for from i if import in into is it line not of on or please return "
+    "should that the this to use while will with you".split()
+)
+"""Words that say nothing about which line of a program is meant."""
 _SPOOLED: Final = re.compile(r"@output/\d{1,6}")
 
 
@@ -64,7 +73,8 @@ def reply_schema(
         if argument in properties and len(paths) <= MAX_PATHS:
             properties[argument] = {"enum": list(paths)}
         for each in _held(tool.name, properties, copied):
-            arguments = shut_object(each) | {"required": tool.parameters.get("required", [])}
+            required = [name for name in each if name in tool.parameters.get("required", ()) or "const" in each[name]]
+            arguments = shut_object(each) | {"required": required}
             branches.append(shut_object({"name": {"const": tool.name}, "arguments": arguments}))
     answer = shut_object({"text": {"type": "string"}})
     branches.append(shut_object({"name": {"const": ANSWER}, "arguments": answer}))
@@ -138,13 +148,25 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[Json
         return [{**properties, "pattern": {"enum": list(copied.words)}}]
     if tool == "write_file" and (said := _said(copied.task)):
         return [{**properties, "path": {"enum": list(said)}}]
+    if tool == "read_file" and (said := _RANGE.search(copied.task)):
+        first, last, ordinal = said.groups()
+        start = int(first or ordinal)
+        return [{**properties, "start": {"const": start}, "end": {"const": int(last or start)}}]
     if tool == "edit_file":
         return [
-            {**properties, "path": {"const": path}, "old_str": {"enum": list(lines)}}
+            {**properties, "path": {"const": path}, "old_str": {"enum": list(_meant(lines, path, copied.task))}}
             for path, lines in copied.lines.items()
             if path in properties["path"].get("enum", (path,))
         ]
     return [properties]
+
+
+def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
+    """Give the lines of a file that hold a name, a value or an operator of the task; if none does, all."""
+    for name in (path, path.rpartition("/")[2]):
+        task = task.replace(name, " ")
+    told = {token for token in _TOKEN.findall(task) if token.casefold() not in _GLUE}
+    return tuple(line for line in lines if told.intersection(_TOKEN.findall(line))) or lines
 
 
 def spooled(messages: Sequence[Message]) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def edits(schema: dict[str, object], path: str, old: str) -> bool:
 
 
 def test_a_narrow_model_edits_nothing_but_lines_that_it_has_read() -> None:
-    asked = UserMessage("Set y in a.py to 9")
+    asked = UserMessage("Improve a.py")
     assert not edits(narrow(asked), "a.py", "y = 1")
     seen = narrow(asked, *made("1", "read_file", "x = 1\n    y = 1\nmax_x = 1\nz = 1\nz = 1", path="a.py"))
     assert edits(seen, "a.py", "y = 1") and edits(seen, "a.py", "max_x = 1")
@@ -127,6 +127,46 @@ def test_after_an_edit_the_new_line_can_be_edited_and_the_old_one_not() -> None:
     schema = narrow(UserMessage("Set y to 2"), *made("1", "read_file", "x = 1\ny = 1", path="a.py"), *edited)
     assert edits(schema, "a.py", "y = 2")
     assert not edits(schema, "a.py", "y = 1")
+
+
+FLIPPED = "def pick(rows):\n    if rows < 3:\n        return DEFAULT_ROWS\n    return 30"
+
+
+@pytest.mark.parametrize(
+    ("task", "old"),
+    [
+        ("Use <= instead of < in pick in a.py.", {"def pick(rows):", "if rows < 3:"}),
+        ("DEFAULT_ROWS in a.py becomes 4", {"return DEFAULT_ROWS"}),
+        ("Return 31 and not 30, in a.py, please", {"return 30"}),
+        # Of what it says, nothing stands in a line; the name of the file is none of it.
+        ("Import csv in pick/a.py", {"def pick(rows):", "if rows < 3:", "return DEFAULT_ROWS", "return 30"}),
+    ],
+)
+def test_a_narrow_model_edits_the_lines_that_were_spoken_of(task: str, old: set[str]) -> None:
+    path = "pick/a.py" if "pick/a.py" in task else "a.py"
+    seen = CompactProfile(SPECS, is_narrow=True).request(
+        BASE,
+        Situation(messages=(UserMessage(task), *made("1", "read_file", FLIPPED, path=path)), step=2, files=(path,)),
+    )
+    lines = [line.strip() for line in FLIPPED.splitlines()]
+    assert {line for line in lines if edits(seen.schema or {}, path, line)} == old
+
+
+@pytest.mark.parametrize(
+    ("task", "start", "end"),
+    [
+        ("Show me line 10 of a.py", 10, 10),
+        ("a.py, the 3rd line?", 3, 3),
+        ("Lines 2 to 14 of a.py", 2, 14),
+        ("lines 2-4 of a.py", 2, 4),
+    ],
+)
+def test_a_narrow_model_reads_the_lines_that_were_said(task: str, start: int, end: int) -> None:
+    schema = narrow(UserMessage(task))
+    assert accepts(schema, "read_file", path="a.py", start=start, end=end)
+    assert not accepts(schema, "read_file", path="a.py")
+    assert not accepts(schema, "read_file", path="a.py", start=start + 1, end=end + 1)
+    assert accepts(narrow(UserMessage("Which line of a.py has 404?")), "read_file", path="a.py")
 
 
 def test_a_narrow_model_looks_where_the_person_says() -> None:
