@@ -23,7 +23,7 @@ EXTENSIONS: Mapping[str, frozenset[str]] = {
     "ChatCompletionChunk": frozenset({"prompt_progress"}),
     "Model": frozenset(
         "type publisher arch quantization parameters state max_context_length loaded_context_length "
-        "capabilities parallel size_bytes format".split()
+        "capabilities adapter parallel size_bytes format".split()
     ),
     # The API reference has it, the client's type does not.
     "ResponseFunctionCallArgumentsDoneEvent": frozenset({"name"}),

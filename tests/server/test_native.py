@@ -140,12 +140,18 @@ def test_the_lists_tell_what_is_there_and_what_is_loaded(server: RunningServer) 
         "state": "loaded",
         "max_context_length": 8192,
         "loaded_context_length": 1024,
-        "capabilities": [],
+        "capabilities": ["vtcode_compact"],
     }
     assert old["second"]["state"] == "not-loaded"
     assert httpx2.get(f"{server.root}/api/v0/models/Someone%2FFirst-GGUF").json() == old["first"]
     card = httpx2.get(f"{server.url}/models/first").json()
-    expected = {"state": "loaded", "loaded_context_length": 1024, "parallel": 4, "format": "gguf"}
+    expected = {
+        "state": "loaded",
+        "loaded_context_length": 1024,
+        "parallel": 4,
+        "format": "gguf",
+        "adapter": "vtcode",
+    }
     assert expected.items() <= card.items() and card["size_bytes"] == 98362432
 
 
