@@ -20,7 +20,8 @@ _MOST_COPIED: Final = 200
 """Characters of a word or a line that can be copied."""
 _MOST_LINES: Final = 400
 """Lines of a file, and words of the person, that can be copied from; a grammar of more takes long to make."""
-_TOKEN: Final = re.compile(r"\w+(?:\.\d+)*|[-<>=!+*/%&|^~]+")
+_NAME: Final = re.compile(r"\w+(?:\.\d+)*")
+_COMPARISON: Final = re.compile(r"(?<![\w<>!=-])(?:[<>]=?|[!=]=)(?![<>=])")
 _RANGE: Final = re.compile(
     r"\blines? (\d{1,6})(?:(?: ?- ?| to | through | and )(\d{1,6}))?|\b(\d{1,6})(?:st|nd|rd|th) line", re.I
 )
@@ -162,11 +163,14 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[Json
 
 
 def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
-    """Give the lines of a file that hold a name, a value or an operator of the task; if none does, all."""
+    """Give the lines of a file that hold a comparison that the task has; else a name or a value of it; else all."""
     for name in (path, path.rpartition("/")[2]):
         task = task.replace(name, " ")
-    told = {token for token in _TOKEN.findall(task) if token.casefold() not in _GLUE}
-    return tuple(line for line in lines if told.intersection(_TOKEN.findall(line))) or lines
+    for kind in (_COMPARISON, _NAME):
+        told = {token for token in kind.findall(task) if token.casefold() not in _GLUE}
+        if found := tuple(line for line in lines if told.intersection(kind.findall(line))):
+            return found
+    return lines
 
 
 def spooled(messages: Sequence[Message]) -> tuple[str, ...]:

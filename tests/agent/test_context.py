@@ -135,7 +135,8 @@ FLIPPED = "def pick(rows):\n    if rows < 3:\n        return DEFAULT_ROWS\n    r
 @pytest.mark.parametrize(
     ("task", "old"),
     [
-        ("Use <= instead of < in pick in a.py.", {"def pick(rows):", "if rows < 3:"}),
+        ("pick in a.py is off-by-one: use <= instead of <.", {"if rows < 3:"}),
+        ("In a.py, make it `return DEFAULT_ROWS == 4` -> done", {"return DEFAULT_ROWS"}),
         ("DEFAULT_ROWS in a.py becomes 4", {"return DEFAULT_ROWS"}),
         ("Return 31 and not 30, in a.py, please", {"return 30"}),
         # Of what it says, nothing stands in a line; the name of the file is none of it.
