@@ -160,14 +160,17 @@ def _shown(message: AssistantMessage) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(models: Path, adapter: str, model: str, threads: int) -> AsyncGenerator[HttpProvider]:
-    """Run a server of its own with the settings of a stranger: one model's adapter, and nothing else."""
+async def serving(
+    models: Path, model: str, adapter: str, threads: int, template: Path | None = None
+) -> AsyncGenerator[HttpProvider]:
+    """Run a server of its own with the settings of a stranger: one model's adapter, and a template if it has none."""
     with tempfile.TemporaryDirectory() as home:
         settings = Path(home) / ".config" / "lmstudio" / "server.toml"
         settings.parent.mkdir(parents=True)
-        settings.write_text(
-            f"[models.{json.dumps(model)}]\nadapter = {json.dumps(adapter)}\nparallel = 1\nthreads = {threads}\n"
-        )
+        lines = [f"[models.{json.dumps(model)}]", f"adapter = {json.dumps(adapter)}", "parallel = 1"]
+        lines += [f"threads = {threads}"]
+        lines += [f"chat_template = {json.dumps(str(template.absolute()))}"] if template else []
+        settings.write_text("\n".join(lines))
         environ = {"PATH": os.environ["PATH"], "HOME": home, "LMSTUDIO_MODELS_DIR": str(models.absolute())}
         server = await EmbeddedServer.start(environ, Path(home) / "server.log")
         provider = HttpProvider(server.endpoint)
@@ -183,7 +186,7 @@ async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
     samples = held_out(arguments.samples)
     rows: dict[str, Scores] = {}
     adapter = str(arguments.adapter.absolute()) if arguments.adapter else "none"
-    async with serving(arguments.models, adapter, arguments.model, arguments.threads) as provider:
+    async with serving(arguments.models, arguments.model, adapter, arguments.threads, arguments.template) as provider:
         for is_constrained in (True, False) if arguments.free else (True,):
             name = f"{arguments.name}, {'under the grammar' if is_constrained else 'free'}"
             rows[name], misses = await measure(provider, arguments.model, samples, is_constrained=is_constrained)
@@ -215,6 +218,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True, help="the models folder that holds the base")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--adapter", type=Path, help="measure with this adapter; without it, the base alone")
+    parser.add_argument("--template", type=Path, help="a chat template, for a model that has none")
     parser.add_argument("--samples", type=int, default=160)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--free", action="store_true", help="measure without the server's grammar as well")

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import gguf
 import httpx2
 import pytest
 
-from tests.support.processes import REPOSITORY, RunningServer
+from lmserver.adapters import shipped
+from tests.support.processes import RunningServer
 from train.format import OPENING, asks, call, digest, pieces, result, says, system_prompt
 from train.tokens import Tokens
 from vtcode.compact import CompactProfile
@@ -24,11 +26,12 @@ CONVERSATION = (
 SPECS = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in TOOLS)
 
 
-def test_the_prompts_are_those_that_the_newest_adapter_was_trained_on() -> None:
-    trained_on = (REPOSITORY / "train" / "FORMAT").read_text().strip()
-    assert digest() == trained_on, (
+def test_the_prompts_are_those_that_the_adapter_was_trained_on() -> None:
+    adapter = shipped()
+    assert adapter is not None
+    assert digest() == gguf.GGUFReader(adapter).fields["vtcode.format"].contents(), (
         "The compact profile's prompts have changed, and the default model's adapter was trained on the former ones. "
-        "Change them back; or train again as docs/training.md says, and put the new digest into train/FORMAT."
+        "Change them back, or train again as docs/training.md says."
     )
 
 

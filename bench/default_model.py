@@ -1,10 +1,10 @@
-"""What the default model can do as the agent guides it, in tasks that nobody tuned it for.
+"""What the default model can do in the agent, in tasks that its training knows nothing of.
 
-    .venv/bin/python bench/guided.py [--profile full]
+    .venv/bin/python bench/default_model.py [--profile guided]
 
-Runs `vtcode exec` on each task in a small workspace made for the run, with the real default model at temperature 0,
-and prints for each: was the right tool called, were its arguments right, did the answer (or the file) hold what was
-asked for. The first group of tasks was used to choose the prompt's form, the second was not looked at for that.
+Runs `vtcode exec` on each task in a small workspace made for the run, with the real default model, and prints for
+each: was the right tool among those called, were its arguments right, did the answer hold what was asked for. The first
+group of tasks was used to choose the form of the guided profile's prompt, the second was not looked at for that.
 """
 
 import argparse
@@ -103,10 +103,10 @@ def attempt(task: Task, workspace: Path, profile: str) -> tuple[bool, bool, bool
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     calls = [event["call"] for event in events if event["type"] == "tool.finished"]
     answer = next((event["text"] for event in events if event["type"] == "turn.finished"), "")
-    tool = bool(calls) and calls[0]["name"] == task.tool
-    argument = tool and task.argument in calls[0]["arguments"].replace('\\"', '"')
-    shown = f"{calls[0]['name']} {calls[0]['arguments']}" if calls else "no call"
-    return tool, argument, task.answer in answer, f"{shown} | {answer!r}"[:150]
+    fitting = [call["arguments"].replace('\\"', '"') for call in calls if call["name"] == task.tool]
+    tool, argument = bool(fitting), any(task.argument in arguments for arguments in fitting)
+    shown = "; ".join(f"{call['name']} {call['arguments']}" for call in calls) or "no call"
+    return tool, argument, task.answer in answer, f"{shown} | {answer!r}"[:250]
 
 
 def main() -> None:
