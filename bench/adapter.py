@@ -3,8 +3,8 @@
     .venv/bin/python bench/adapter.py [--rounds N]
 
 Starts the server twice, once with the adapter that ships and once with `adapter = "none"`, and asks both in turns
-for 128 tokens after a short prompt of the agent's, and for one token after a long one that is not in the cache. Prints
-the medians of tokens a second, and their ratio. The model is the one that `scripts/test` gets.
+for 128 tokens after a short prompt of the agent's, and for one token after a long one that is not in the cache.
+Prints the medians of tokens a second, and their ratio. The model is the one that `scripts/test` gets.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     .venv/bin/python bench/default_model.py [--profile guided]
 
 Runs `vtcode exec` on each task in a small workspace made for the run, with the real default model, and prints for
-each: was the right tool among those called, were its arguments right, did the answer hold what was asked for. The first
-group of tasks was used to choose the form of the guided profile's prompt, the second was not looked at for that.
+each: was the right tool among those called, were its arguments right, did the answer hold what was asked for. The
+first group of tasks was used to choose the form of the guided profile's prompt; the second was not looked at then.
 """
 
 import argparse
