@@ -20,7 +20,7 @@ from train.format import SPECS
 from vtcode.compact import CompactProfile
 from vtcode.embedded import EmbeddedServer
 from vtcode.messages import AssistantMessage, ToolCall
-from vtcode.providers import Completed, Provider, ProviderError, Request
+from vtcode.providers import Completed, Provider, Request
 from vtcode.providers.http import HttpProvider
 from vtcode.situation import Situation
 
@@ -81,7 +81,11 @@ class Miss(msgspec.Struct, frozen=True):
 async def measure(
     provider: Provider, model: str, samples: Sequence[Sample], *, is_constrained: bool
 ) -> tuple[Scores, list[Miss]]:
-    """Ask for each reply of each sample, and compare."""
+    """Ask for each reply of each sample, and compare.
+
+    Raises:
+        ProviderError: the server, or the way to it, failed.
+    """
     scores, misses = Scores(), list[Miss]()
     started = time.monotonic()
     for sample in samples:
@@ -103,13 +107,10 @@ async def _reply(
     request = profile.request(Request(model=model, system="", messages=(), max_tokens=200), situation)
     if not is_constrained:
         request = msgspec.structs.replace(request, schema=None)
-    try:
-        async with contextlib.aclosing(provider.stream(request)) as deltas:
-            async for delta in deltas:
-                if isinstance(delta, Completed):
-                    return profile.read(delta.message, 1)
-    except ProviderError as error:
-        return AssistantMessage(text=f"({error})")
+    async with contextlib.aclosing(provider.stream(request)) as deltas:
+        async for delta in deltas:
+            if isinstance(delta, Completed):
+                return profile.read(delta.message, 1)
     return AssistantMessage()
 
 
@@ -184,16 +185,14 @@ async def serving(
 
 async def _measure_all(arguments: argparse.Namespace) -> dict[str, Scores]:
     samples = held_out(arguments.samples)
-    rows: dict[str, Scores] = {}
     adapter = str(arguments.adapter.absolute()) if arguments.adapter else "none"
     async with serving(arguments.models, arguments.model, adapter, arguments.threads, arguments.template) as provider:
-        for is_constrained in (True, False) if arguments.free else (True,):
-            name = f"{arguments.name}, {'under the grammar' if is_constrained else 'free'}"
-            rows[name], misses = await measure(provider, arguments.model, samples, is_constrained=is_constrained)
-            if arguments.misses:
-                lines = [json.dumps(msgspec.to_builtins(miss), ensure_ascii=False) for miss in misses]
-                arguments.misses.write_text("\n".join(lines) + "\n")
-    return rows
+        name = f"{arguments.name}, {'free' if arguments.free else 'under the grammar'}"
+        scores, misses = await measure(provider, arguments.model, samples, is_constrained=not arguments.free)
+    if arguments.misses:
+        lines = [json.dumps(msgspec.to_builtins(miss), ensure_ascii=False) for miss in misses]
+        arguments.misses.write_text("".join(f"{line}\n" for line in lines))
+    return {name: scores}
 
 
 def table(rows: dict[str, Scores]) -> str:
@@ -221,7 +220,7 @@ def main() -> None:
     parser.add_argument("--template", type=Path, help="a chat template, for a model that has none")
     parser.add_argument("--samples", type=int, default=160)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--free", action="store_true", help="measure without the server's grammar as well")
+    parser.add_argument("--free", action="store_true", help="measure without the server's grammar")
     parser.add_argument("--misses", type=Path, help="write each wrong reply here, as JSON lines")
     parser.add_argument("--name", help="of the rows (default: base, or adapter)")
     parser.add_argument(
