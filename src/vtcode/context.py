@@ -155,7 +155,7 @@ def choose_profile(
         case "full":
             return FullProfile(tools)
         case "compact":
-            return CompactProfile(tools)
+            return CompactProfile(tools, is_narrow=model is not None and model.trained_for_compact)
         case "guided":
             return GuidedProfile(tools)
         case _:

@@ -20,16 +20,23 @@ _MOST_COPIED: Final = 200
 """Characters of a word or a line that can be copied."""
 _MOST_LINES: Final = 400
 """Lines of a file, and words of the person, that can be copied from; a grammar of more takes long to make."""
-_NAME: Final = re.compile(r"\w+(?:\.\d+)*")
-_COMPARISON: Final = re.compile(r"(?<![\w<>!=-])(?:[<>]=?|[!=]=)(?![<>=])")
 _RANGE: Final = re.compile(
-    r"\blines? (\d{1,6})(?:(?: ?- ?| to | through | and )(\d{1,6}))?|\b(\d{1,6})(?:st|nd|rd|th) line", re.I
+    r"\blines? (\d{1,6})\b(?>(?:(?: ?- ?| to | through | and )(?:line )?(\d{1,6})\b)?)(?!, ?(?:\d|in\b))"
+    r"|(?<!to )(?<!to the )(?<!and )(?<!and the )\b(\d{1,6})(?:st|nd|rd|th) line\b",
+    re.I,
 )
+"""Lines that a person speaks of by their numbers; a traceback's `line 7, in` and lists are none."""
+_NAME: Final = re.compile(r"\w+(?:\.\d+)*")
+_PART: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_COMPARISON: Final = re.compile(r"(?<![^\s'\"`(])(?:[<>]=?|[!=]=)(?![^\s'\"`).,;:?])")
+_DEFINITION: Final = re.compile(r"(?:\w+ )*(?:def|class|func|function|fn|struct|impl) \S")
 _GLUE: Final = frozenset(
-    "a an and as at be by can class def else for from i if import in into is it line not of on or please return "
-    "should that the this to use while will with you".split()
+    "a add an and as at be by can change class def edit else fix for from i if in into is it line make not of on or "
+    "please put remove rename replace return set should that the this to update use while will with you".split()
 )
 """Words that say nothing about which line of a program is meant."""
+_FOOTER: Final = re.compile(r"\n\[(?:lines \d+-\d+ of \d+|not UTF-8)[^\n]*\]\Z")
+"""What a read says of itself below the lines."""
 _SPOOLED: Final = re.compile(r"@output/\d{1,6}")
 
 
@@ -42,7 +49,7 @@ class Copied(msgspec.Struct, frozen=True):
     """Of each file that was read, those that are there once: an edit replaces one of them."""
     task: str = ""
     """What the person said last: of the files and folders that it names, where it names any, one is meant, and a
-    file that is written is a word of it."""
+    file that is written is one of the paths in it."""
 
 
 def reply_schema(
@@ -57,8 +64,10 @@ def reply_schema(
         copied: what else can only be copied, for a model too small to be trusted with it.
     """
     folders = (".", *sorted({folder for path in files for folder in folders_of(path)}))
+    named: tuple[str, ...] = ()
     if copied is not None:
-        files = mentioned(files, copied.task) or files
+        named = mentioned(files, copied.task)
+        files = named or files
         folders = _folders_named(folders, copied.task) or folders
     choices = {
         **{tool: (argument, (*files, *outputs)) for tool, argument in _FILE.items()},
@@ -73,7 +82,7 @@ def reply_schema(
             continue
         if argument in properties and len(paths) <= MAX_PATHS:
             properties[argument] = {"enum": list(paths)}
-        for each in _held(tool.name, properties, copied):
+        for each in _held(tool.name, properties, copied, names_files=bool(named)):
             required = [name for name in each if name in tool.parameters.get("required", ()) or "const" in each[name]]
             arguments = shut_object(each) | {"required": required}
             branches.append(shut_object({"name": {"const": tool.name}, "arguments": arguments}))
@@ -127,7 +136,7 @@ def _seen(texts: dict[str, list[str]], call: ToolCall, text: str) -> None:
     path = str(arguments.get("path"))
     match call.name:
         case "read_file":
-            texts[path] = _lines(text)
+            texts[path] = _lines(_FOOTER.sub("", text))
         case "write_file":
             texts[path] = _lines(str(arguments.get("content")))
         case "edit_file":
@@ -141,18 +150,16 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[JsonObject]:
+def _held(tool: str, properties: JsonObject, copied: Copied | None, *, names_files: bool) -> list[JsonObject]:
     """Give what the arguments of a call may be; several, where one depends on another; none, where it cannot be."""
     if copied is None:
         return [properties]
     if tool == "grep_file" and copied.words:
         return [{**properties, "pattern": {"enum": list(copied.words)}}]
-    if tool == "write_file" and (said := _said(copied.task)):
-        return [{**properties, "path": {"enum": list(said)}}]
-    if tool == "read_file" and (said := _RANGE.search(copied.task)):
-        first, last, ordinal = said.groups()
-        start = int(first or ordinal)
-        return [{**properties, "start": {"const": start}, "end": {"const": int(last or start)}}]
+    if tool == "write_file" and (paths := [word for word in _said(copied.task) if _is_path(word)]):
+        return [{**properties, "path": {"enum": paths}}]
+    if tool == "read_file" and names_files and (said := _range(copied.task)):
+        return [{**properties, "start": {"const": said[0]}, "end": {"const": said[1]}}]
     if tool == "edit_file":
         return [
             {**properties, "path": {"const": path}, "old_str": {"enum": list(_meant(lines, path, copied.task))}}
@@ -162,15 +169,48 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None) -> list[Json
     return [properties]
 
 
+def _is_path(word: str) -> bool:
+    return "/" in word or "." in word.strip(".")
+
+
+def _range(task: str) -> tuple[int, int] | None:
+    """Give the first and the last of the lines that a task speaks of, where it is plain which they are."""
+    said = list(_RANGE.finditer(task))
+    if len(said) != 1:
+        return None
+    first, last, ordinal = said[0].groups()
+    start = int(first or ordinal)
+    return (start, int(last or start)) if start <= int(last or start) else None
+
+
 def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
-    """Give the lines of a file that hold a comparison that the task has; else a name or a value of it; else all."""
+    """Give the lines of a file that a task can mean: what it names, within a definition that it names, or all.
+
+    Of two comparisons in a task, one is there and the other is to be, so the lines that have one of them are meant.
+    """
     for name in (path, path.rpartition("/")[2]):
         task = task.replace(name, " ")
-    for kind in (_COMPARISON, _NAME):
-        told = {token for token in kind.findall(task) if token.casefold() not in _GLUE}
-        if found := tuple(line for line in lines if told.intersection(kind.findall(line))):
-            return found
-    return lines
+    told = {name.casefold() for name in _NAME.findall(task)}
+    if any(word.startswith("import") for word in told):
+        return lines
+    named: list[str] = []
+    is_within = False
+    for line in lines:
+        is_named = not _words(line).isdisjoint(told - _GLUE)
+        if _DEFINITION.match(line):
+            is_within = is_named
+        if is_named or is_within:
+            named.append(line)
+    signs = set(_COMPARISON.findall(task))
+    compared = [line for line in lines if signs.intersection(_COMPARISON.findall(line))] if len(signs) > 1 else []
+    both = [line for line in compared if line in named]
+    return tuple(both or compared or named) or lines
+
+
+def _words(line: str) -> set[str]:
+    """Give a line's names and values, and what the names are put together of, in small letters."""
+    names = _NAME.findall(line)
+    return {word.casefold() for name in names for word in (name, *_PART.findall(name))}
 
 
 def spooled(messages: Sequence[Message]) -> tuple[str, ...]:

@@ -129,21 +129,36 @@ def test_after_an_edit_the_new_line_can_be_edited_and_the_old_one_not() -> None:
     assert not edits(schema, "a.py", "y = 1")
 
 
-FLIPPED = "def pick(rows):\n    if rows < 3:\n        return DEFAULT_ROWS\n    return 30"
+FLIPPED = """\
+MAX_ROWS = 3
+import json
+def pick(rows):
+    if rows < 3:
+        return DEFAULT_SIZE
+    return 30
+def other(size):
+    return size < 9
+"""
+ROWS, JSON, PICK, IF, DEFAULT, THIRTY, OTHER, NINE = (line.strip() for line in FLIPPED.splitlines())
 
 
 @pytest.mark.parametrize(
     ("task", "old"),
     [
-        ("pick in a.py is off-by-one: use <= instead of <.", {"if rows < 3:"}),
-        ("In a.py, make it `return DEFAULT_ROWS == 4` -> done", {"return DEFAULT_ROWS"}),
-        ("DEFAULT_ROWS in a.py becomes 4", {"return DEFAULT_ROWS"}),
-        ("Return 31 and not 30, in a.py, please", {"return 30"}),
-        # Of what it says, nothing stands in a line; the name of the file is none of it.
-        ("Import csv in pick/a.py", {"def pick(rows):", "if rows < 3:", "return DEFAULT_ROWS", "return 30"}),
+        ("pick in a.py is off-by-one: use <= instead of <.", {IF}),
+        ("Somewhere in a.py `<=` has to be `<`", {IF, NINE}),
+        # What is to be is said, and not what is.
+        ("pick in a.py should use <=", {PICK, IF, DEFAULT, THIRTY}),
+        ("DEFAULT_SIZE in a.py becomes 4", {DEFAULT}),
+        ("Set the max rows to 50 in a.py", {ROWS, PICK, IF, DEFAULT, THIRTY}),
+        ("Make it 31 and not 30 in a.py, please", {THIRTY}),
+        ("The author is Ann <ann@x.org>, correct a.py", {ROWS, JSON, PICK, IF, DEFAULT, THIRTY, OTHER, NINE}),
+        # Nothing that it says stands in a line; the name of the file is none of it.
+        ("Put the licence into pick/a.py", {ROWS, JSON, PICK, IF, DEFAULT, THIRTY, OTHER, NINE}),
+        ("a.py uses json without importing it", {ROWS, JSON, PICK, IF, DEFAULT, THIRTY, OTHER, NINE}),
     ],
 )
-def test_a_narrow_model_edits_the_lines_that_were_spoken_of(task: str, old: set[str]) -> None:
+def test_a_narrow_model_edits_the_lines_that_can_be_meant(task: str, old: set[str]) -> None:
     path = "pick/a.py" if "pick/a.py" in task else "a.py"
     seen = CompactProfile(SPECS, is_narrow=True).request(
         BASE,
@@ -153,6 +168,13 @@ def test_a_narrow_model_edits_the_lines_that_were_spoken_of(task: str, old: set[
     assert {line for line in lines if edits(seen.schema or {}, path, line)} == old
 
 
+def test_what_a_read_says_of_itself_is_no_line_to_edit() -> None:
+    text = "y = 1\n[lines 3-3 of 16; continue with start=4]"
+    schema = narrow(UserMessage("Set line 3 of a.py to 3"), *made("1", "read_file", text, path="a.py"))
+    assert edits(schema, "a.py", "y = 1")
+    assert not edits(schema, "a.py", "[lines 3-3 of 16; continue with start=4]")
+
+
 @pytest.mark.parametrize(
     ("task", "start", "end"),
     [
@@ -160,6 +182,7 @@ def test_a_narrow_model_edits_the_lines_that_were_spoken_of(task: str, old: set[
         ("a.py, the 3rd line?", 3, 3),
         ("Lines 2 to 14 of a.py", 2, 14),
         ("lines 2-4 of a.py", 2, 4),
+        ("a.py from line 10 to line 20", 10, 20),
     ],
 )
 def test_a_narrow_model_reads_the_lines_that_were_said(task: str, start: int, end: int) -> None:
@@ -167,7 +190,39 @@ def test_a_narrow_model_reads_the_lines_that_were_said(task: str, start: int, en
     assert accepts(schema, "read_file", path="a.py", start=start, end=end)
     assert not accepts(schema, "read_file", path="a.py")
     assert not accepts(schema, "read_file", path="a.py", start=start + 1, end=end + 1)
-    assert accepts(narrow(UserMessage("Which line of a.py has 404?")), "read_file", path="a.py")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Which line of a.py has 404?",
+        'It says: File "a.py", line 42, in main',
+        "Show lines 5, 9 of a.py",
+        "lines 20-10 of a.py",
+        "a.py: 10th to 20th line",
+        "line 3 of a.py and line 4 of b.py",
+        "What does line 3 of the settings say?",
+    ],
+)
+def test_where_it_is_not_plain_which_lines_are_meant_any_can_be_read(task: str) -> None:
+    schema = narrow(UserMessage(task))
+    assert accepts(schema, "read_file", path="a.py") and accepts(schema, "read_file", path="a.py", start=7, end=8)
+
+
+def test_a_new_file_has_a_name_that_was_said_where_one_was() -> None:
+    def writes(task: str, path: str) -> bool:
+        return accepts(narrow(UserMessage(task)), "write_file", path=path, content="x")
+
+    assert writes("Write x to new/c.txt.", "new/c.txt") and not writes("Write x to new/c.txt.", "Write")
+    assert writes("Write x to Makefile", "Makefile") and writes("Yes, go ahead.", "c.txt")
+
+
+def test_gone_on_with_or_asked_for_the_profile_of_a_narrow_model_is_narrow() -> None:
+    model = ModelInfo(id="m", parameters=135_000_000, trained_for_compact=True)
+    for wish in ("auto", "compact"):
+        profile = choose_profile(wish, model, SPECS)
+        assert not profile.takes_notes, wish
+    assert choose_profile("compact", ModelInfo(id="m"), SPECS).takes_notes
 
 
 def test_a_narrow_model_looks_where_the_person_says() -> None:
