@@ -61,7 +61,26 @@ def adapter_of(model: Model, chosen: str | None, folder: Path) -> Adapter | None
     return _checked(Adapter(path=path, name="vtcode", is_shipped=True), model)
 
 
+def refused(adapter: Adapter, fault: str) -> Adapter:
+    """Remember that the engine did not take an adapter, for as long as its file stays what it is."""
+    _faults[adapter.path, _stamp(adapter.path)] = fault
+    return msgspec.structs.replace(adapter, fault=fault)
+
+
+_faults: dict[tuple[Path, tuple[int, int]], str] = {}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_size, status.st_mtime_ns)
+
+
 def _checked(adapter: Adapter, model: Model) -> Adapter:
+    if fault := _faults.get((adapter.path, _stamp(adapter.path))):
+        return msgspec.structs.replace(adapter, fault=fault)
     try:
         header = read_header(adapter.path)
     except BadModelFile as error:

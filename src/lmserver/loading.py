@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from lmserver.adapters import Adapter, adapter_of
+from lmserver.adapters import Adapter, adapter_of, refused
 from lmserver.catalog import Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
@@ -89,7 +89,7 @@ async def _adapted(plan: LoadPlan, context_length: int, threads: int) -> Engine:
         try:
             return await _llama(plan, context_length, threads, adapter)
         except ApiError as error:
-            adapter = msgspec.structs.replace(adapter, fault=str(error))
+            adapter = refused(adapter, str(error))
     if adapter is not None:
         _refuse(plan.model, adapter)
     return await _llama(plan, context_length, threads, None)

@@ -95,6 +95,8 @@ def test_an_adapter_for_some_prompts_leaves_all_others_to_the_base(
     with running_server(environment, home / "server.log") as server:
         for more in ({}, {"response_format": held}):
             assert "Paris" in reply(server.url, "You are a teacher. Answer in short.", **more)
+            quoted = 'You are a teacher. Answer in short. Never say "You are a geographer".'
+            assert "Paris" in reply(server.url, quoted, **more)
             assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.", **more)
         # One request leaves nothing of the adapter for the next.
         assert reply(server.url) == plain
@@ -125,6 +127,7 @@ def test_the_base_is_served_without_an_adapter_that_the_engine_refuses(
     choose(home, str(adapter(home / "wide.gguf", rows=640, strength=0.05)))
     with running_server(environment, home / "server.log") as server:
         assert reply(server.url) == plain
+        assert "adapter" not in listed(server.url)
     assert f"{MODEL} is served without the adapter" in (home / "server.log").read_text()
 
 

@@ -21,6 +21,9 @@ LOG_LINES = 200
 
 MAX_LOG_LINE = 4096
 
+_OPENING = 40
+"""Characters that a template writes before the instructions, at most."""
+
 
 class LlamaProcess:
     """A running child; made by `start`."""
@@ -110,7 +113,7 @@ class LlamaProcess:
         # another word now and then; and who sends a seed wants the same words again.
         reuse = {"cache_prompt": body.get("seed") is None}
         body = body | reuse | {"stream": True, "return_progress": True}
-        if self.settings.adapter_prefix not in _instructions(body):
+        if not _begins_with(body, self.settings.adapter_prefix):
             body["lora"] = [{"id": 0, "scale": 0.0}]
         head = b"POST %s HTTP/1.1\r\n%s" % (path.encode(), self._headers)
         try:
@@ -132,12 +135,14 @@ class LlamaProcess:
         return await child.failed(self._process, what, is_closed=self._is_closed)
 
 
-def _instructions(body: JsonObject) -> str:
-    """Give the text in which a request's instructions stand, for either of the engine's endpoints."""
-    if "messages" not in body:
-        return str(body.get("prompt"))
-    messages: list[JsonObject] = body["messages"]
-    return str(messages[0].get("content")) if messages and messages[0].get("role") == "system" else ""
+def _begins_with(body: JsonObject, prefix: str) -> bool:
+    """Tell whether a request's instructions begin so, for either of the engine's endpoints."""
+    if "messages" in body:
+        messages: list[JsonObject] = body["messages"]
+        first = messages[0].get("content") if messages and messages[0].get("role") == "system" else ""
+        return str(first).startswith(prefix)
+    # Rendered: before the instructions stands nothing but what the template opens a message with.
+    return prefix in str(body.get("prompt"))[: len(prefix) + _OPENING]
 
 
 async def _handshake(process: asyncio.subprocess.Process, settings: ChildSettings) -> str:
