@@ -35,6 +35,15 @@ _GLUE: Final = frozenset(
     "please put remove rename replace return set should that the this to update use while will with you".split()
 )
 """Words that say nothing about which line of a program is meant."""
+_ASKING: Final = frozenset(
+    "a about an and any anybody are as at be been by can could currently d did do does exactly file find for "
+    "forget forgot from gave get give gives has have help here how i if in inside into is it its know line ll "
+    "look m me mean means my now of on one open or out please quickly re read recall remember remind return "
+    "returns s say says search see shall should show so sure t tell than thanks that the their them there these "
+    "they this those to up us used value ve want was we were what when where which who whose why will with wonder "
+    "would you your".split()
+)
+"""Words of which a question is made, and nothing that a change could put in."""
 _FOOTER: Final = re.compile(r"\n\[(?:lines \d+-\d+ of \d+|not UTF-8)[^\n]*\]\Z")
 """What a read says of itself below the lines."""
 _SPOOLED: Final = re.compile(r"@output/\d{1,6}")
@@ -164,7 +173,7 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None, *, names_fil
         return [
             {**properties, "path": {"const": path}, "old_str": {"enum": list(_meant(lines, path, copied.task))}}
             for path, lines in copied.lines.items()
-            if path in properties["path"].get("enum", (path,))
+            if path in properties["path"].get("enum", (path,)) and _says_more(copied.task, path, lines)
         ]
     return [properties]
 
@@ -188,8 +197,7 @@ def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
 
     Of two comparisons in a task, one is there and the other is to be, so the lines that have one of them are meant.
     """
-    for name in (path, path.rpartition("/")[2]):
-        task = task.replace(name, " ")
+    task = _without(task, path)
     told = {name.casefold() for name in _NAME.findall(task)}
     if any(word.startswith("import") for word in told):
         return lines
@@ -205,6 +213,20 @@ def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
     compared = [line for line in lines if signs.intersection(_COMPARISON.findall(line))] if len(signs) > 1 else []
     both = [line for line in compared if line in named]
     return tuple(both or compared or named) or lines
+
+
+def _says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
+    """Tell whether a task has a value, or a word that is not there: one that only asks changes nothing."""
+    told = {name.casefold() for name in _NAME.findall(_without(task, path))}
+    if _COMPARISON.search(task) or any(word[0].isdigit() for word in told):
+        return True
+    return not told <= _ASKING.union(*map(_words, lines))
+
+
+def _without(task: str, path: str) -> str:
+    for name in (path, path.rpartition("/")[2]):
+        task = task.replace(name, " ")
+    return task
 
 
 def _words(line: str) -> set[str]:

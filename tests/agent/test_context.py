@@ -168,6 +168,25 @@ def test_a_narrow_model_edits_the_lines_that_can_be_meant(task: str, old: set[st
     assert {line for line in lines if edits(seen.schema or {}, path, line)} == old
 
 
+@pytest.mark.parametrize(
+    ("task", "may"),
+    [
+        ("What is MAX_ROWS in a.py?", False),
+        ("I can't recall MAX_ROWS, it should be in a.py.", False),
+        ("MAX_ROWS in a.py?", False),
+        ("Could you show me what pick in a.py returns?", False),
+        ("Could you set MAX_ROWS in a.py to 12?", True),
+        ("Remove MAX_ROWS from a.py", True),
+        ("MAX_ROWS in a.py should be 30", True),
+        ("Set the default size in a.py to rows", True),
+        ("pick in a.py should use <=", True),
+    ],
+)
+def test_what_only_asks_cannot_become_an_edit(task: str, may: bool) -> None:
+    schema = narrow(UserMessage(task), *made("1", "read_file", FLIPPED, path="a.py"))
+    assert any(edits(schema, "a.py", line.strip()) for line in FLIPPED.splitlines()) is may
+
+
 def test_what_a_read_says_of_itself_is_no_line_to_edit() -> None:
     text = "y = 1\n[lines 3-3 of 16; continue with start=4]"
     schema = narrow(UserMessage("Set line 3 of a.py to 3"), *made("1", "read_file", text, path="a.py"))
