@@ -58,7 +58,7 @@ class Copied(msgspec.Struct, frozen=True):
     """Of each file that was read, those that are there once: an edit replaces one of them."""
     task: str = ""
     """What the person said last: of the files and folders that it names, where it names any, one is meant, and a
-    file that is written is one of the paths in it."""
+    file that is written is one of the other paths in it: those that are there are edited."""
 
 
 def reply_schema(
@@ -91,7 +91,7 @@ def reply_schema(
             continue
         if argument in properties and len(paths) <= MAX_PATHS:
             properties[argument] = {"enum": list(paths)}
-        for each in _held(tool.name, properties, copied, names_files=bool(named)):
+        for each in _held(tool.name, properties, copied, named):
             required = [name for name in each if name in tool.parameters.get("required", ()) or "const" in each[name]]
             arguments = shut_object(each) | {"required": required}
             branches.append(shut_object({"name": {"const": tool.name}, "arguments": arguments}))
@@ -159,15 +159,16 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _held(tool: str, properties: JsonObject, copied: Copied | None, *, names_files: bool) -> list[JsonObject]:
+def _held(tool: str, properties: JsonObject, copied: Copied | None, named: tuple[str, ...]) -> list[JsonObject]:
     """Give what the arguments of a call may be; several, where one depends on another; none, where it cannot be."""
     if copied is None:
         return [properties]
     if tool == "grep_file" and copied.words:
         return [{**properties, "pattern": {"enum": list(copied.words)}}]
     if tool == "write_file" and (paths := [word for word in _said(copied.task) if _is_path(word)]):
-        return [{**properties, "path": {"enum": paths}}]
-    if tool == "read_file" and names_files and (said := _range(copied.task)):
+        new = [path for path in paths if path.removeprefix("./") not in named]
+        return [{**properties, "path": {"enum": new}}] if new else []
+    if tool == "read_file" and named and (said := _range(copied.task)):
         return [{**properties, "start": {"const": said[0]}, "end": {"const": said[1]}}]
     if tool == "edit_file":
         return [

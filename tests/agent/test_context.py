@@ -233,6 +233,8 @@ def test_a_new_file_has_a_name_that_was_said_where_one_was() -> None:
         return accepts(narrow(UserMessage(task)), "write_file", path=path, content="x")
 
     assert writes("Write x to new/c.txt.", "new/c.txt") and not writes("Write x to new/c.txt.", "Write")
+    # What is there is edited, and not written over.
+    assert not writes("Show the 3th line from a.py please.", "a.py") and not writes("Write x to ./a.py", "./a.py")
     assert writes("Write x to Makefile", "Makefile") and writes("Yes, go ahead.", "c.txt")
 
 
