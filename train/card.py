@@ -19,7 +19,7 @@ tools of vtcode. Written by `train/card.py`; `docs/training.md` says how the ada
 |---|---|
 | base | HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0), as Q4_1; SHA-256 `{base}` |
 | licence | Apache-2.0, as the base |
-| data | {samples:,} conversations made by the programs in `train/`, seed {seed}; nobody's conversations, no other model's words |
+| data | {samples:,} conversations by the programs in `train/`, seed {seed}; nobody's words, no model's |
 | format | the compact profile's prompts; SHA-256 `{format}` |
 | applied to | requests whose instructions begin with "{prefix}"; all others get the base alone |
 
