@@ -217,11 +217,12 @@ def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
 
 
 def _says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
-    """Tell whether a task has a value, or a word that is not there: one that only asks changes nothing."""
+    """Tell whether a task has a value, or a word that is not there: one that only asks what is there has none."""
     told = {name.casefold() for name in _NAME.findall(_without(task, path))}
     if _COMPARISON.search(task) or any(word[0].isdigit() for word in told):
         return True
-    return not told <= _ASKING.union(*map(_words, lines))
+    spoken_of = told - _ASKING
+    return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))
 
 
 def _without(task: str, path: str) -> str:
