@@ -33,8 +33,8 @@ Held-out conversations, through the server, temperature 0, each reply asked for 
 {table}
 
 "Under the grammar" is how vtcode asks: replies are calls or the answer, and paths, lines to edit and words to
-search for are copied from what there is. The rules for which lines can be meant were written after a look at misses
-on another draw of the same kinds, so for them the held-out wordings were not new.
+search for are copied from what there is. The rules for which lines can be meant, and that a question cannot become an
+edit, were written after a look at held-out misses, so for them the wordings were not new.
 
 ## What it cannot do
 
