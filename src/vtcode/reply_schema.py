@@ -38,7 +38,7 @@ _GLUE: Final = frozenset(
 _ASKING: Final = frozenset(
     "a about an and any anybody are as at be been by can could currently d did do does exactly file find for "
     "forget forgot from gave get give gives has have help here how i if in inside into is it its know line ll "
-    "look m me mean means my now of on one open or out please quickly re read recall remember remind return "
+    "look m me mean means my now of on one open or out please quickly read recall remember remind return "
     "returns s say says search see shall should show so sure t tell than thanks that the their them there these "
     "they this those to up us used value ve want was we were what when where which who whose why will with wonder "
     "would you your".split()
@@ -217,9 +217,9 @@ def _meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
 
 
 def _says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
-    """Tell whether a task has a value, or a word that is not there: one that only asks what is there has none."""
+    """Tell whether a task has a value, an import, or a word that is not there; one that only asks has none."""
     told = {name.casefold() for name in _NAME.findall(_without(task, path))}
-    if _COMPARISON.search(task) or any(word[0].isdigit() for word in told):
+    if _COMPARISON.search(task) or any(word[0].isdigit() or word.startswith("import") for word in told):
         return True
     spoken_of = told - _ASKING
     return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))

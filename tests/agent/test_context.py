@@ -179,6 +179,7 @@ def test_a_narrow_model_edits_the_lines_that_can_be_meant(task: str, old: set[st
         ("Remove MAX_ROWS from a.py", True),
         ("MAX_ROWS in a.py should be 30", True),
         ("Do it.", True),
+        ("They forgot import re in a.py", True),
         ("Set the default size in a.py to rows", True),
         ("pick in a.py should use <=", True),
     ],

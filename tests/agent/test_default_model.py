@@ -65,7 +65,7 @@ def test_a_command_is_run_and_its_end_is_told(environment: dict[str, str], orcha
     task = "Run python3 -m unittest and tell me how it ended"
     ended = run(["vtcode", "exec", "--embedded", "--full-auto", task], environment, cwd=orchard)
     assert '→ run_terminal_cmd {"command": "python3 -m unittest"}' in ended.stderr
-    assert "exit code 1" in ended.stdout
+    assert "FAILED (failures=1)" in ended.stdout
 
 
 @pytest.mark.parametrize("said", ["Thanks, that was great!", "hello"])

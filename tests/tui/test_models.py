@@ -11,6 +11,10 @@ from tests.tui.terminal import Place, window
 def test_the_catalogue_is_offered_then_what_the_server_has_then_any_id(home: Path) -> None:
     with bench(home, says("Hello.")) as b, window(b, rows=30, columns=110) as t:
         t.ready()
+        # After an answer it is certainly loaded.
+        t.say("hi")
+        t.wait("Hello.")
+        t.ready()
         t.say("/model")
         t.wait("Also on the server")
         rows = [line.strip("› ") for line in t.lines]

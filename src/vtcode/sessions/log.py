@@ -16,6 +16,8 @@ from vtcode.sessions.reading import MOST_LINE
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _HIDDEN: Final = b"[key]"
 _SHORTEST_SECRET: Final = 8
+_LET_GO: Final = 0.3
+"""Seconds for which a log may be held on after its writer was killed: by a child that had not come to its `exec`."""
 
 
 class Log:
@@ -129,12 +131,17 @@ def lock_for_reading(path: Path) -> int:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise SessionBusy(
-            f"The session {path.parent.name} is open in another vtcode. End that one, or go on with a copy (--fork)."
-        ) from error
+    end = time.monotonic() + _LET_GO
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                raise SessionBusy(
+                    f"The session {path.parent.name} is open in another vtcode. End that one, or go on with a copy "
+                    "(--fork)."
+                ) from error
+            time.sleep(0.02)
 
 
 def _end_last_line(descriptor: int) -> None:
