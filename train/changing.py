@@ -8,7 +8,7 @@ import msgspec
 
 from train import orders, running
 from train.format import asks, call, result, says
-from train.looking import lookup
+from train.looking import lookup, spoken
 from train.projects import File, Pair
 from train.scene import Scene, Task, Unfit
 from train.words import Split
@@ -39,7 +39,8 @@ def replace(scene: Scene) -> Task:
 def assign(scene: Scene) -> Task:
     """Set a value: read the file first, since only its line says how the value is written."""
     file, pair, old, new_value, new = _assignment(scene)
-    asked = scene.ask(orders.SET, path=file.path, key=pair.key, new=new_value)
+    key = spoken(scene, pair.key) if scene.split == "train" else pair.key
+    asked = scene.ask(orders.SET, path=file.path, key=key, new=new_value)
     answer = f"I set {pair.key} to {new_value} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),

@@ -38,7 +38,7 @@ def lookup(scene: Scene) -> Task:
     """Read a file that is named, and give a value from it."""
     file = scene.pick(lambda file: file.pairs)
     pair = scene.draw.choice(file.pairs)
-    asked = scene.ask(phrases.LOOKUP, key=_spoken(scene, pair.key), path=file.path)
+    asked = scene.ask(phrases.LOOKUP, key=spoken(scene, pair.key), path=file.path)
     answer = f"{pair.key} in {file.path} is {pair.value}."
     return Task(messages=(asks(asked), *_read(file), says(answer)), wanted=(pair.value,))
 
@@ -55,7 +55,7 @@ def injected(scene: Scene) -> Task:
     lines.insert(scene.draw.randrange(len(lines) + 1), f"# {order}")
     pair = scene.draw.choice(file.pairs)
     spoilt = msgspec.structs.replace(file, text="\n".join(lines) + "\n")
-    asked = scene.ask(phrases.LOOKUP, key=_spoken(scene, pair.key), path=file.path)
+    asked = scene.ask(phrases.LOOKUP, key=spoken(scene, pair.key), path=file.path)
     answer = f"{pair.key} in {file.path} is {pair.value}.{NOT_FOLLOWED}"
     return Task(messages=(asks(asked), *_read(spoilt), says(answer)), wanted=(pair.value,))
 
@@ -184,6 +184,6 @@ def _list(folder: str, paths: list[str]) -> tuple[Message, Message]:
     return call("list_files", path=folder), result("list_files", "\n".join(paths))
 
 
-def _spoken(scene: Scene, key: str) -> str:
+def spoken(scene: Scene, key: str) -> str:
     """Write a key as people say it: now and then with spaces."""
     return key.replace("_", " ") if key.islower() and scene.draw.random() < 0.2 else key

@@ -1,4 +1,8 @@
-"""The base model in PyTorch, dequantised and frozen, with a LoRA adapter on the seven projections of each block."""
+"""The base model in PyTorch, dequantised and frozen, with a LoRA adapter on the seven projections of each block.
+
+It learns as it will be served: the server adds the adapter to the base and quantises the sum anew, so that is what
+each step computes with, while gradients pass through the rounding as if there were none (Bengio et al. 2013).
+"""
 
 import math
 from collections.abc import Iterator
@@ -26,16 +30,26 @@ class Projection(nn.Module):
         super().__init__()
         self.sizes = [weight.shape[0] for weight in weights]
         self.rank = rank
-        self.register_buffer("weight", torch.cat(weights).to(dtype), persistent=False)
+        self.dtype = dtype
+        self.register_buffer("weight", torch.cat(weights), persistent=False)
+        self.register_buffer("rounded", self.weight.to(dtype), persistent=False)
         inputs = weights[0].shape[1]
         self.down = nn.Parameter(torch.empty(rank * len(weights), inputs))
         self.up = nn.ParameterList(nn.Parameter(torch.zeros(size, rank)) for size in self.sizes)
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
+    @torch.no_grad()
+    def round(self) -> None:
+        """Merge and quantise what has been learned so far."""
+        downs = self.down.split(self.rank)
+        learned = torch.cat([up @ down for up, down in zip(self.up, downs, strict=True)])
+        self.rounded = as_q4_0(self.weight + learned).to(self.dtype)
+
     def forward(self, x: Tensor) -> Tensor:
         low = F.linear(x, self.down.to(x.dtype)).split(self.rank, -1)
-        added = [F.linear(part, up.to(x.dtype)) for part, up in zip(low, self.up, strict=True)]
-        return F.linear(x, self.weight) + (added[0] if len(added) == 1 else torch.cat(added, -1))
+        added = torch.cat([F.linear(part, up.to(x.dtype)) for part, up in zip(low, self.up, strict=True)], -1)
+        # Worth nothing, and the way back for the gradients.
+        return F.linear(x, self.rounded) + (added - added.detach())
 
 
 class Block(nn.Module):
@@ -100,6 +114,9 @@ class Student(nn.Module):
             ids: a row a conversation, padded at its end.
             is_learned: which of `ids` count.
         """
+        for part in self.modules():
+            if isinstance(part, Projection):
+                part.round()
         before, length = len(instructions), ids.shape[1]
         first, x = self.embedding[instructions][None], self.embedding[ids]
         turns = self._turns(before + length)
@@ -135,6 +152,16 @@ class Student(nn.Module):
         steps = torch.arange(0, self.head_size, 2, device=self.embedding.device).float() / self.head_size
         angles = torch.arange(length, device=self.embedding.device).float()[:, None] * self.base**-steps
         return angles.cos()[:, None], angles.sin()[:, None]
+
+
+def as_q4_0(weight: Tensor) -> Tensor:
+    """Round to what llama.cpp's Q4_0 can hold: 32 weights a block, each a sixteenth of twice the largest."""
+    blocks = weight.view(-1, 32)
+    low, high = blocks.aminmax(dim=-1, keepdim=True)
+    scale = torch.where(-low >= high, low, high) / -8
+    steps = torch.where(scale == 0, 0, 1 / scale)
+    levels = (blocks * steps).add_(8.5).trunc_().clamp_(0, 15).sub_(8)
+    return levels.mul_(scale.half().float()).view(weight.shape)
 
 
 def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

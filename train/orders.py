@@ -6,6 +6,12 @@ from train.wording import Wordings
 
 REPLACE: Final[Wordings] = {
     "train": [
+        "[There is|We have|I see] {old} in {path}[;|,] [that|this|it] [should|must|ought to] [be|read] {new}[.|]",
+        "{path} [reads|has|contains|still says|still has] {old}[, make it|; change that to|; it should be] {new}[.|]",
+        "[Would|Will] you [swap|exchange|replace] {old} [for|with] {new} in {path}?",
+        "[Where|Wherever] {path} [says|has] {old}[,| it should say|; put|, write] {new}[.|]",
+        "In {path} [I want|we need|I would like] {new} [instead of|in place of|and not] {old}[.|]",
+        "{old} → {new} in {path}",
         "[Instead of|In place of] {old}[,|] {path} [should|must] [say|have] {new}[.|]",
         "[Please put|Put|Write] {new} [instead of|where there is|in place of] {old} in {path}[.|]",
         "{path} [says|has] {old}[, but|;] it [should be|must be|ought to be] {new}[.|]",
@@ -33,6 +39,14 @@ REPLACE: Final[Wordings] = {
 
 SET: Final[Wordings] = {
     "train": [
+        "[Change|Update|Adjust] {path}[:|,| so that] {key} [is|=|has to be|should be] {new}[.|]",
+        "[Could|May|Would] [we|I|you] [get|put|have|bring] {key} [to|at|up to|down to] {new} in {path}?",
+        "The {key} [setting|value|entry] [in|of] {path} [should|must|has to] [be|become|read] {new}[.|]",
+        "[In|For|Inside] {path}[,|] [adjust|turn|alter|update] [the |]{key} [setting |value |]to {new}[.|]",
+        "{path}: {key} [→|to|is to be|should be|=] {new}",
+        "[Go|Look] [into|in] {path} and [put|set|turn|bring|make] {key} [to |at |]{new}[.|]",
+        "[Now|Today|Next] {key} [goes|changes|moves] to {new} in {path}[.|]",
+        "{key} [has to|must|shall|needs to] be {new} [now |]in {path}[.|]",
         "[From now on|As of today] {key} [is|shall be] {new} in {path}[.|]",
         "[Put|Write|Enter] {new} [for|as] {key} [in|into] {path}[.|]",
         "[We want|We need|I need|I would like|They want] {key} [to be|at|set to] {new} in {path}[.|]",
@@ -63,6 +77,12 @@ SET: Final[Wordings] = {
 
 RENAME: Final[Wordings] = {
     "train": [
+        "[Would|Will] you [rename|call] [the function |]{name} [in {path} to|in {path} as] {new}?",
+        "{name} in {path} [deserves|wants|gets|has] a [new|clearer|shorter] name: {new}[.|]",
+        "[From now on|Now] {name} in {path} [is|shall be] {new}[.|]",
+        "[Turn|Change] [the name |the function |]{name} [to|into] {new} in {path}[.|]",
+        "A new name for {name} in {path}: {new}[.|]",
+        "[There is|See] a function {name} in {path}[;|,] [rename|change] it to {new}[.|]",
         "[Please give|Let] {name} in {path} [have |]the name {new}[.|]",
         "{path}: rename {name} to {new}[.|]",
         "[The function|The name] {name} in {path} [becomes|is to be|must be|has to be] {new}[.|]",
@@ -84,6 +104,11 @@ RENAME: Final[Wordings] = {
 
 IMPORT: Final[Wordings] = {
     "train": [
+        "[Would|Will|Can] you [import|add an import of|add import] {module} [in|into|to] {path}?",
+        "{path} [should|must|has to|ought to] import {module}[.|, and does not.|; it does not yet.]",
+        "[See to it|Make sure] that {path} imports {module}[.|]",
+        "NameError: {module} in {path}[.|;] [import it|add the import|it has to be imported][.|]",
+        "[Insert|Include|Write] [the line |]import {module} [at the top of|at the head of|in] {path}[.|]",
         "{path} [has no|does not have an] import of {module}[.|; add one.]",
         "[There is|We have] no import {module} in {path}[.|. Put it there.]",
         "[Someone|They] forgot import {module} in {path}[.|; fix it]",
@@ -105,6 +130,12 @@ IMPORT: Final[Wordings] = {
 
 FLIP: Final[Wordings] = {
     "train": [
+        "[Would|Will] you [use|put|write] {new} [instead of|in place of|for] {old} in {name} ({path})?",
+        "[Turn|Make|Change] {old} [into|to] {new} [inside|within] {name}[,| in| of] {path}[.|]",
+        "{name} in {path} [tests|checks|compares] [with|by] {old}[,|;] [but |]{new} [is|would be] right[.|]",
+        "The [test|comparison] [in|of] {name} [in|of] {path} [wants|needs|should have] {new}, not {old}[.|]",
+        "In {path}[,|] {name} [needs|wants|must have] {new} where [it says|there is|it has] {old}[.|]",
+        "[There is|I found|We have] a bug in {name} in {path}: {old} [ought to|should|has to] be {new}[.|]",
         "[A|The] bug in {path}: {name} [has|uses] {old}[, it should be| instead of] {new}[.|]",
         "{path} is wrong: in {name}, {old} [must become|has to be|should be] {new}[.|]",
         "[Replace|Change] {old} [by|with|to] {new} in [the condition of |]{name}[,| in] {path}[.|]",
@@ -125,6 +156,14 @@ FLIP: Final[Wordings] = {
 
 WRITE: Final[Wordings] = {
     "train": [
+        "[Make|Create|Start] {path}[,|] [please, |]with {text} [in it|as its text|as content|therein][.|]",
+        "[A|One] file {path}[ please|], [containing|holding|saying] {text}[, thank you.|.]",
+        "[Would|Will] you [make|create|start] [a file |]{path} [with|that says|holding] {text}?",
+        "[I want|We want|I would like] {text} [in|put into|written to|stored in] [a new file |]{path}[.|]",
+        "[New|Another] file: {path}[, text|, with|; it says|. It holds]: {text}",
+        "[Start|Add|Lay down] [a file |]{path}[:| whose content is| that contains| with the words] {text}[.|]",
+        "{text} [goes|belongs|should go|has to go] into [a new file |the file |]{path}[.|]",
+        "Make {path}[ a new file|], [its |the |]content [is|being|shall be] {text}[.|]",
         "[Make|Begin|Open] a new [file |]{path}[:| and write] {text}",
         "[There must be|We need|Let there be] a [new |]file {path} [with|that holds|saying] {text}[.|]",
         "{path} [should|shall|must] [be created|be made|exist] with {text}[.|]",
@@ -151,6 +190,14 @@ WRITE: Final[Wordings] = {
 
 RUN: Final[Wordings] = {
     "train": [
+        "[I must|We have to|I need to] [check|see|learn] [how|whether] {command} [goes|does|ends][.|]",
+        "[See|Check|Find out|Look] [if|whether|how|what] {command} [works|passes|does|says|prints|fails][.|]",
+        "[Would|Will] you [do|run|give] {command} [a try|and report|and tell me how it went|for me]?",
+        "[Please |]give me [the output|the result|what comes] of {command}[.|]",
+        "{command}[:| -] [does it|will it] [work|pass|succeed|run]?",
+        "[What|And what] [comes|does one get|do I get] [from|out of|when running] {command}?",
+        "[Do|Make] a [quick |]{command}[ and tell me| and report| then|][.|]",
+        "[Start|Run|Execute] {command}[;|,] [did|does|will] it [work|pass|go through|fail]?",
         "[Call|Do|Perform|Use] {command}[ please| for me| now|]",
         "I want [you to run|to see the result of|the output of] {command}[.|]",
         "[Now|Then|So], [run|try] {command}[.|]",
@@ -184,6 +231,11 @@ RUN: Final[Wordings] = {
 
 THEN_RUN: Final[Wordings] = {
     "train": [
+        " [After|Following] that[,|] [try|execute|do|start] {command}[.|]",
+        " [Then|Afterwards][,|] [see|find out|tell me] [what|how|whether] {command} [says|does|goes|passes][.|]",
+        " [Finish|End] with {command}[.|]",
+        " [Next|Last][,|] {command}[, please|][.|]",
+        " [Use|Take] {command} to [check|test|verify] it[.|]",
         " [Once done|When that is done|Next|Finally|Last][,|] run {command}[.|]",
         " [See|Check] [that|whether|if] {command} [passes|works|is happy][ afterwards|][.|]",
         " And [run|try|start] {command}[ then| at the end| when done|][.|]",

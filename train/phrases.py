@@ -6,6 +6,16 @@ from train.wording import Wordings
 
 LOOKUP: Final[Wordings] = {
     "train": [
+        "I [forgot|have forgotten|do not remember|don't know] {key}[;|,] [look in|see|check] {path}[.|]",
+        "{path} [should have|must have|has] {key} somewhere[.|; what is it?]",
+        "[Verify|Confirm|Determine|Find out] {key} [in|from|with] {path}[, please|][.|]",
+        "[Take|Cast] a [quick |]look at {path}: what is {key} [these days|right now|currently|today]?",
+        "[Would|Will] you [open|read|check] {path} and [give|tell] me {key}?",
+        "[So|And|Well], [how|what] about {key} in {path}?",
+        "{path}, {key}[:|] [what does it say|what stands there|which value]?",
+        "What [does|did] {path} [say|state|record] [about|for|as] {key}?",
+        "[Report|Read out|Read me|Say] {key} [as in|from|of] {path}[.|]",
+        "[It is|It's] in {path}: what [was|is] {key} again?",
         "[Hello|Hi|Hey], [what is|which is] {key} in {path}?",
         "[Do you know|Any idea|Say,] what {key} in {path} is?",
         "{key} of {path}, [please|what is it]?",
@@ -46,6 +56,12 @@ LOOKUP: Final[Wordings] = {
 
 LINE: Final[Wordings] = {
     "train": [
+        "[What's|What is|Tell me what's] [there |]in the {number}th line of {path}?",
+        "I [want|would like] [to read |]line {number} of {path}[.|, please.]",
+        "{path}: [the {number}th line|line {number}][, please|][?|.|]",
+        "[Could|Would] you [print|show|quote] line {number} of {path}?",
+        "Which [words|text] [are|is] on line {number} of {path}?",
+        "[Go|Jump] to line {number} of {path}[ and read it|: what is there?]",
         "[Quote|Cite|Copy] [me |]the {number}th line of {path}[.|]",
         "How does line {number} of {path} [go|read|look]?",
         "[Have a look at|Look at|See|Check] line {number} in {path}[.|]",
@@ -66,6 +82,13 @@ LINE: Final[Wordings] = {
 
 WHERE: Final[Wordings] = {
     "train": [
+        "[Where's|where's] {name}[ defined| kept|][?|]",
+        "[Point me to|Take me to|Lead me to] {name}[.|]",
+        "[Look|Check|See] where {name} is[ defined| declared| written|][.|]",
+        "I [want to know|must know|wonder] [where|in which file] {name} [is|lives][.|]",
+        "What [place|file|line] [is|has] {name} [defined |]in?",
+        "[Could|Would] you [look|search] for the [definition|declaration] of {name}?",
+        "The [definition|declaration|source] of {name}[, please|: where is it?]",
         "[Hunt|Look] for {name}[, please|] and [say|tell me] where it is[.|]",
         "I [am looking for|look for|lost|cannot find|need to find] {name}[.|]",
         "{name}: where [is that|is it|does it live]?",
@@ -97,6 +120,12 @@ WHERE: Final[Wordings] = {
 
 GLOBAL_VALUE: Final[Wordings] = {
     "train": [
+        "[How much|What] [do|did] we [give|choose for|take for|have for] {key}?",
+        "[Check|Verify|Find out] [what|which value] {key} [is|has][.|]",
+        "What's [the value of |]{key}[ in our code| these days|]?",
+        "I [forgot|don't remember] [the value of|what we use for] {key}[.|]",
+        "With [what|which] value [does|do] [the code|we] [set|define] {key}?",
+        "[Which|What] {key} [do we have|is in use|is set here|are we on]?",
         "[Do we|Did we] set {key} [somewhere|anywhere], and to what?",
         "To [what|which value] [is|did we set|do we set] {key}[ in the code|]?",
         "[Anywhere|Somewhere] in the code there is {key}[.|:] What [is it|is its value]?",
@@ -121,6 +150,12 @@ GLOBAL_VALUE: Final[Wordings] = {
 
 LIST: Final[Wordings] = {
     "train": [
+        "[Would|Will] you [list|show|name] [the files|what is] [in|under] {folder}?",
+        "[See|Check] what [is|we have|there is] [in|under|inside] {folder}[.|]",
+        "What [can I find|do we keep|is stored|is kept] [in|under] {folder}?",
+        "[All|The] [files|contents] [of|in|below] {folder}[, please|?]",
+        "[Name|Enumerate|Display] [all |][the |]files [in|of|below] {folder}[.|]",
+        "Which files [do we have|are there|does one find] [in|under] {folder}?",
         "[Have|Take] a look [into|at] [the folder|the directory|] {folder}[:| and tell me] what is there[?|.]",
         "[Browse|Scan|Walk] {folder}[.|]",
         "I want to see [what is in|the files in|all of] {folder}[.|]",
@@ -148,6 +183,11 @@ LIST: Final[Wordings] = {
 
 LIST_ALL: Final[Wordings] = {
     "train": [
+        "[Would|Will] you [show|name] [all|the] files [of the project|we have]?",
+        "[Display|Give me|Print] the [tree|layout|whole tree|file list][ of the project| of this repository|][.|]",
+        "What's [here|in here|around|in the repository]?",
+        "How is [this|the] [project|repository|workspace] [laid out|organised|built up]?",
+        "[All|The] files [of the project|in the workspace|here][, please|?]",
         "[Look|Have a look] around and tell me what [files there are|is here][.|]",
         "What [do we have|is there|can you see] here?",
         "[An|Give me an] [overview|inventory|index] of [the project|this project|the repository|everything][.|]",
@@ -171,6 +211,9 @@ LIST_ALL: Final[Wordings] = {
 
 COUNT: Final[Wordings] = {
     "train": [
+        "[Tell me|Say|Find out] how many files [there are|lie|we keep] [in|under|below] {folder}[.|]",
+        "[What|Which] number of files [has|holds] {folder}?",
+        "[Number|Count] of files [in|below] {folder}[?|, please.]",
         "How [large|big] is {folder} in files?",
         "What is the number of files [in|under] {folder}?",
         "How many files does {folder} [have|hold|contain]?",
@@ -185,6 +228,13 @@ COUNT: Final[Wordings] = {
 
 RETURNS: Final[Wordings] = {
     "train": [
+        "[What's|What is] [returned|given back|the outcome] [by|of] {name}[?|]",
+        "[Which|What] [value|result] [does one|do we|will I|would I] get [from|out of] {name}?",
+        "[Could|Would|Will] you [tell me|say|find out|look up] what {name} [returns|hands back|yields|evaluates to]?",
+        "Calling {name} [gives|returns|yields] what?",
+        "[And |]{name}[:|,] what [does it|will it|would it] [return|give|hand back|yield]?",
+        "I [want|need] to know what {name} [returns|gives|hands back][.|]",
+        "The [return value|result] of {name}[, please|: what is it?]",
         "What [is|would be] the [result|return value|value] of {name}?",
         "[What|Which value] [do I get|comes back|does one get] from {name}?",
         "[Give|Tell] me the return value of {name}[.|]",

@@ -27,6 +27,8 @@ _COMMON_FILES: Final[dict[str, list[str]]] = {
     "sh": ["build", "run"],
 }
 """Names of files that everybody's projects have; only training uses them."""
+_LARGE: Final = 0.12
+"""How many training projects have several files more."""
 _ROOTS: Final[dict[Split, list[str]]] = {
     "train": ["", "", "", "src/", "lib/", "app/", "config/", "core/", "scripts/"],
     "held": ["", "", "pkg/", "source/", "internal/", "conf/"],
@@ -43,6 +45,15 @@ _BODIES: Final[dict[Split, list[str]]] = {
         'def {f}():\n    return "{c}"\n',
         "class {F}:\n    def __init__(self, {a}={n}):\n        self.{a} = {a}\n",
         "def {f}({a}):\n    try:\n        return int({a})\n    except ValueError:\n        return {n}\n",
+        "def {f}({a}, {b}={n}):\n    if {b} <= {a}:\n        return {b}\n    return {a} - {n}\n",
+        "def {f}({a}):\n    while len({a}) >= {n}:\n        {a}.pop()\n    return {a}\n",
+        "def {f}({a}, {b}):\n    if {a} != {b}:\n        {a}.{c}({b})\n    return {b}\n",
+        "def {f}({a}):\n    if {a}.{b} >= {n}:\n        print({a}.{c})\n    return {a}.{b}\n",
+        "def {f}({a}, {b}):\n    while {a} < {n}:\n        {a} += {b}\n    return {a}\n",
+        'def {f}({a}):\n    return {a}["{b}"]\n',
+        "def {f}({a}, {b}):\n    {c} = {a} // {n}\n    return {c} + {b}\n",
+        "def {f}(*{a}):\n    return max({a}) - {n}\n",
+        'def {f}({a}):\n    return {a}.{b}("{c}", {n})\n',
     ],
     "held": [
         "def {f}({a}, {b}={n}):\n    return {b} - {a}\n",
@@ -112,12 +123,14 @@ class Project(msgspec.Struct, frozen=True):
 
 
 def make_project(names: Names) -> Project:
-    """Make a project of three to six files."""
+    """Make a project of three to six files, some for training larger."""
     draw = names.draw
     made = [settings_file(names), code_file(names)]
     made += [
         draw.choice((settings_file, code_file, script_file, notes_file))(names) for _ in range(draw.randrange(1, 5))
     ]
+    if names.split == "train" and draw.random() < _LARGE:
+        made += [draw.choice((settings_file, script_file, notes_file))(names) for _ in range(draw.randrange(2, 7))]
     return Project(names.word(), tuple({file.path: file for file in made}.values()))
 
 

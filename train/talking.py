@@ -112,6 +112,121 @@ FOREIGN: Final[dict[Split, tuple[Foreign, ...]]] = {
             ("How high is the metric {value}?", "Read metric {value}."),
             "{value} is at {found}.",
         ),
+        Foreign(
+            "orders__cancel_order",
+            "Cancel an order by its number",
+            "number",
+            (
+                "Cancel order {value}.",
+                "Order {value} is not wanted any more, cancel it.",
+                "Please take back order {value}",
+            ),
+            "I cancelled order {value}: {found}.",
+            "integer",
+        ),
+        Foreign(
+            "lamp__set_scene",
+            "Set a scene of the lamps",
+            "scene",
+            ("Set the scene {value}.", "I want the scene {value}, please.", "The lamps should show {value}."),
+            "The lamps show {value}: {found}.",
+        ),
+        Foreign(
+            "music__play_album",
+            "Play an album",
+            "album",
+            ("Play the album {value}.", "I would like to hear {value}.", "Put on {value}, please."),
+            "I play {value}: {found}.",
+        ),
+        Foreign(
+            "parcel__track_parcel",
+            "Track a parcel",
+            "code",
+            ("Where is the parcel {value}?", "Track parcel {value}.", "The parcel {value} is late; find it."),
+            "The parcel {value}: {found}.",
+        ),
+        Foreign(
+            "rooms__book_room",
+            "Book a meeting room",
+            "room",
+            ("Book the room {value}.", "We need the room {value}.", "Is {value} free? Then book it."),
+            "I booked {value}: {found}.",
+        ),
+        Foreign(
+            "mail__send_mail",
+            "Send a mail",
+            "text",
+            ("Mail them: {value}", "Send a mail that says {value}.", "Write a mail: {value}"),
+            "I sent {value}: {found}.",
+        ),
+        Foreign(
+            "dictionary__define_word",
+            "Define a word",
+            "word",
+            ("Define {value}.", "What does the word {value} mean?", "The word {value}: what is it?"),
+            "{value} means {found}.",
+        ),
+        Foreign(
+            "oven__heat_dish",
+            "Heat a dish",
+            "dish",
+            ("Heat up {value} for lunch", "{value} should be hot by noon", "I want {value} warm."),
+            "I heat {value}: {found}.",
+        ),
+        Foreign(
+            "deploy__start_release",
+            "Start the release of a service",
+            "service",
+            ("Release {value}.", "Deploy {value} now.", "The service {value} is ready to go out, release it."),
+            "I released {value}: {found}.",
+        ),
+        Foreign(
+            "pets__feed_pet",
+            "Feed a pet",
+            "pet",
+            (
+                "Feed {value}.",
+                "Has {value} had its food? If not, feed it.",
+                "The pet {value} has had nothing yet today",
+            ),
+            "I fed {value}: {found}.",
+        ),
+        Foreign(
+            "archive__open_case",
+            "Open a case of the archive",
+            "case",
+            ("Open the case {value}.", "Show me the case {value}, please."),
+            "The case {value}: {found}.",
+        ),
+        Foreign(
+            "flights__find_flight",
+            "Find a flight by its number",
+            "flight",
+            ("Find flight {value}.", "When does flight {value} leave?", "Flight {value}, please."),
+            "Flight {value}: {found}.",
+            "integer",
+        ),
+        Foreign(
+            "translate__translate_text",
+            "Translate a text",
+            "text",
+            ("Translate {value}.", "What is {value} in another language?", "Put {value} into another language."),
+            "Translated, {value} is {found}.",
+        ),
+        Foreign(
+            "sensors__read_sensor",
+            "Read a sensor",
+            "sensor",
+            ("What does the sensor {value} show?", "Read the sensor {value}.", "How warm is it at {value}?"),
+            "The sensor {value} shows {found}.",
+        ),
+        Foreign(
+            "backup__restore_copy",
+            "Restore a copy from the backup",
+            "copy",
+            ("Restore {value}.", "Bring back {value} from the backup.", "{value} is lost, restore it."),
+            "I restored {value}: {found}.",
+        ),
     ),
     "held": (
         Foreign(
@@ -160,7 +275,7 @@ def foreign(scene: Scene) -> Task:
     offered = draw.sample(FOREIGN[scene.split], draw.randrange(1, 4))
     used = offered[0]
     match used.name.partition("__")[0]:
-        case "tracker":
+        case "tracker" | "orders" | "flights":
             value: str | int = draw.randrange(1, 9000)
         case "db":
             value = names.word()
