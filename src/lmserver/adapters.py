@@ -12,6 +12,7 @@ import msgspec
 from lmserver.catalog import Model
 from lmserver.errors import BadModelFile
 from lmserver.gguf import GgufHeader, read_header
+from lmserver.merging import MERGED_FOLDER, MERGED_TYPES, Merge
 
 log = logging.getLogger("lmstudio")
 
@@ -38,6 +39,8 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     is_shipped: bool
     prompt_prefix: str = ""
     """How the instructions begin that it is for; empty means all. Other requests get the base alone."""
+    merged_type: str = ""
+    """The quantisation in which it is merged into a copy of its base; empty when it is laid over the base instead."""
     fault: str = ""
     """Why it is refused; empty when it fits. The base is served without it then."""
 
@@ -59,6 +62,13 @@ def adapter_of(model: Model, chosen: str | None, folder: Path) -> Adapter | None
     if path is None or not _is_the_default(model):
         return None
     return _checked(Adapter(path=path, name="vtcode", is_shipped=True), model)
+
+
+def merge_of(root: Path, model: Model, adapter: Adapter) -> Merge:
+    """Say which copy of a base has an adapter merged in: another one for another of either."""
+    key = hashlib.sha256(f"{digest(model.path)} {digest(adapter.path)}".encode()).hexdigest()[:16]
+    to = root / MERGED_FOLDER / f"{model.path.stem}.{key}.gguf"
+    return Merge(model.path, adapter.path, adapter.merged_type, to)
 
 
 def refused(adapter: Adapter, fault: str) -> Adapter:
@@ -85,7 +95,13 @@ def _checked(adapter: Adapter, model: Model) -> Adapter:
         header = read_header(adapter.path)
     except BadModelFile as error:
         return msgspec.structs.replace(adapter, fault=str(error))
-    return msgspec.structs.replace(adapter, prompt_prefix=header.prompt_prefix, fault=_fault(header, model))
+    is_of_this = header.merged_type in MERGED_TYPES and header.base_sha256 == digest(model.path)
+    return msgspec.structs.replace(
+        adapter,
+        prompt_prefix=header.prompt_prefix,
+        merged_type=header.merged_type if is_of_this else "",
+        fault=_fault(header, model),
+    )
 
 
 def _fault(header: GgufHeader, model: Model) -> str:
@@ -117,19 +133,20 @@ def capabilities(model: Model, adapter: Adapter | None) -> list[str]:
 
 def _is_the_default(model: Model) -> bool:
     # Nearly every other file differs in its size, and need not be read.
-    return model.header.size_bytes == BASE_SIZE and _digest(model.path, model.stamp) == BASE_SHA256
+    return model.header.size_bytes == BASE_SIZE and digest(model.path) == BASE_SHA256
 
 
-_digests: dict[tuple[Path, tuple[object, ...]], str] = {}
+_digests: dict[tuple[Path, tuple[int, int]], str] = {}
 
 
-def _digest(path: Path, stamp: tuple[object, ...]) -> str:
-    """Read a file once for as long as it is the same."""
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file, read once for as long as it is the same; empty when it cannot be read."""
+    stamp = _stamp(path)
     if (path, stamp) not in _digests:
         try:
             with path.open("rb") as file:
                 _digests[path, stamp] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            log.warning("%s cannot be read (%s); it is served without an adapter", path, error.strerror)
+            log.warning("%s cannot be read (%s)", path, error.strerror)
             return ""
     return _digests[path, stamp]

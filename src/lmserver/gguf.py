@@ -71,7 +71,8 @@ _POOLING_ARCHITECTURES = frozenset(
 
 _TEXTS = frozenset(
     "general.architecture general.type general.name general.organization general.basename "
-    "general.size_label general.license tokenizer.chat_template adapter.lora.prompt_prefix".split()
+    "general.size_label general.license tokenizer.chat_template adapter.lora.prompt_prefix "
+    "vtcode.base_sha256 vtcode.merged_type".split()
 )
 """The strings that are kept; all others are skipped unread."""
 
@@ -106,6 +107,10 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     prompt_prefix: str = ""
     """Of an adapter: how the prompts begin that it was trained on; empty means all."""
+    base_sha256: str = ""
+    """Of an adapter of ours: the digest of the file that it was trained on, in hexadecimal."""
+    merged_type: str = ""
+    """Of an adapter of ours: the quantisation that the sum of it and its base was trained in."""
     kv_width: int | None = None
     """Numbers of the key, and of the value, that one layer keeps of a token."""
 
@@ -400,6 +405,8 @@ def _header(values: _Values, tensors: _Tensors, size: int) -> GgufHeader:
         size_label=_label(values, "general.size_label"),
         license=_label(values, "general.license"),
         prompt_prefix=_label(values, "adapter.lora.prompt_prefix"),
+        base_sha256=_label(values, "vtcode.base_sha256"),
+        merged_type=_label(values, "vtcode.merged_type"),
         quantization=_quantization(values, tensors),
         context_length=_count(values, f"{architecture}.context_length"),
         embedding_length=_count(values, f"{architecture}.embedding_length"),

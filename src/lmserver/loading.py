@@ -9,15 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-from lmserver.adapters import Adapter, adapter_of, refused
+from lmserver.adapters import Adapter, adapter_of, merge_of, refused
 from lmserver.catalog import Model
 from lmserver.engines import Engine
 from lmserver.engines.llama import LlamaEngine
+from lmserver.engines.merged import MergedEngine
 from lmserver.engines.onnx import OnnxEngine
-from lmserver.errors import ApiError
+from lmserver.errors import ApiError, StorageError
 from lmserver.gguf import GgufHeader
 from lmserver.logfile import note
-from lmserver.memory import footprint
+from lmserver.memory import available, footprint
+from lmserver.merging import have_merged
 from lmserver.settings import ModelSettings
 from lmserver.text import one_line
 from lmwire.errors import ErrorCode
@@ -42,6 +44,8 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A model, and how the operator wants it."""
 
     model: Model
+    root: Path
+    """The models folder."""
     settings: ModelSettings
     threads: int
     """CPU threads, unless the settings say."""
@@ -87,12 +91,38 @@ async def _adapted(plan: LoadPlan, context_length: int, threads: int) -> Engine:
     adapter = adapter_of(plan.model, plan.settings.adapter, plan.folder)
     if adapter is not None and not adapter.fault:
         try:
+            if adapter.merged_type and (merged := await _merged(plan, context_length, threads, adapter)):
+                return merged
             return await _llama(plan, context_length, threads, adapter)
         except ApiError as error:
             adapter = refused(adapter, str(error))
     if adapter is not None:
         _refuse(plan.model, adapter)
     return await _llama(plan, context_length, threads, None)
+
+
+async def _merged(plan: LoadPlan, context_length: int, threads: int, adapter: Adapter) -> Engine | None:
+    """Load the base's copy with the adapter merged in; give None when that cannot be had."""
+    wanted = merge_of(plan.root, plan.model, adapter)
+    try:
+        if not wanted.to.is_file():
+            note(
+                "model",
+                f"merging the adapter into a copy of {plan.model.id}",
+                {"model": plan.model.id, "action": "merge"},
+            )
+            await have_merged(wanted)
+        copy = await _llama(plan, context_length, threads, None, path=wanted.to)
+    except (ApiError, StorageError) as error:
+        message = f"{plan.model.id}: its adapter is laid over it and not merged, which is slower: {error}"
+        log.warning("%s", one_line(message))
+        return None
+
+    async def load_base() -> LlamaEngine:
+        fitting = fitting_context(plan.model, context_length, available(()))
+        return await _llama(plan, fitting, threads, None)
+
+    return MergedEngine(copy, adapter.prompt_prefix, load_base)
 
 
 def _refuse(model: Model, adapter: Adapter) -> None:
@@ -103,10 +133,12 @@ def _refuse(model: Model, adapter: Adapter) -> None:
     log.error("%s", one_line(message))
 
 
-async def _llama(plan: LoadPlan, context_length: int, threads: int, adapter: Adapter | None) -> Engine:
+async def _llama(
+    plan: LoadPlan, context_length: int, threads: int, adapter: Adapter | None, *, path: Path | None = None
+) -> LlamaEngine:
     model, settings = plan.model, plan.settings
     return await LlamaEngine.load(
-        model.path,
+        path or model.path,
         _template(plan),
         context_length=context_length,
         parallel=settings.parallel or DEFAULT_PARALLEL,

@@ -204,6 +204,7 @@ class Service:
     def _wanted(self, model: Model, settings: ModelSettings) -> Wanted:
         plan = LoadPlan(
             model=model,
+            root=self.settings.models,
             settings=settings,
             threads=os.cpu_count() or 1,
             folder=self._folder,

