@@ -95,11 +95,12 @@ def _checked(adapter: Adapter, model: Model) -> Adapter:
         header = read_header(adapter.path)
     except BadModelFile as error:
         return msgspec.structs.replace(adapter, fault=str(error))
-    is_of_this = header.merged_type in MERGED_TYPES and header.base_sha256 == digest(model.path)
+    can_be = header.merged_type in MERGED_TYPES and model.header.split_count == 1
+    is_merged = can_be and header.base_sha256 == digest(model.path)
     return msgspec.structs.replace(
         adapter,
         prompt_prefix=header.prompt_prefix,
-        merged_type=header.merged_type if is_of_this else "",
+        merged_type=header.merged_type if is_merged else "",
         fault=_fault(header, model),
     )
 

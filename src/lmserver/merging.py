@@ -55,7 +55,12 @@ async def have_merged(wanted: Merge) -> None:
 
 
 def merge(wanted: Merge) -> None:
-    """Write the copy, whole or not at all. Raises StorageError."""
+    """Write the copy, whole or not at all.
+
+    Raises:
+        StorageError: there is no room for it, or the folder cannot be written.
+        ValueError: one of the files is damaged, or the adapter is not of this base.
+    """
     with storing(wanted.to):
         wanted.to.parent.mkdir(parents=True, exist_ok=True)
         require_room(wanted.to.parent, wanted.base.stat().st_size * 2)
