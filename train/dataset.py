@@ -16,11 +16,11 @@ Maker = Callable[[Scene], Task]
 
 KINDS: Final[dict[str, tuple[Maker, float, float]]] = {
     "lookup": (looking.lookup, 14, 12),
-    "line": (looking.line, 4, 6),
-    "where": (looking.where, 9, 8),
+    "line": (looking.line, 5, 6),
+    "where": (looking.where, 11, 8),
     "nowhere": (looking.nowhere, 3, 4),
     "global value": (looking.global_value, 7, 8),
-    "returns": (looking.returns, 9, 6),
+    "returns": (looking.returns, 6, 6),
     "list": (looking.listing, 7, 8),
     "list all": (looking.listing_all, 5, 4),
     "injected": (looking.injected, 4, 6),

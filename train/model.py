@@ -1,7 +1,8 @@
 """The base model in PyTorch, dequantised and frozen, with a LoRA adapter on the seven projections of each block.
 
-It learns as it will be served: the server adds the adapter to the base and quantises the sum anew, so that is what
-each step computes with, while gradients pass through the rounding as if there were none (Bengio et al. 2013).
+It learns as it will be served: the server adds the adapter to the base and quantises the sum anew. Where that is to
+four bits, each step computes with the rounded sum, while gradients pass through the rounding as if there were none
+(Bengio et al. 2013).
 """
 
 import math
@@ -21,18 +22,22 @@ GROUPS: Final = {
     "ffn_down": ("ffn_down",),
 }
 """Projections that read the same input are computed at once: on small matrices, half of the time is overhead."""
+ROUNDED: Final = "ffn_in"
+"""The group that is served in Q4_0, half of all weights; Q8_0, which the others have, is as exact as bfloat16."""
+MERGED_TYPE: Final = ",".join(("Q8_0", *(f"{name}=Q4_0" for name in GROUPS[ROUNDED])))
+"""The same for the server, in the words of llama.cpp's `--tensor-type`."""
 
 
 class Projection(nn.Module):
     """One or more frozen matrices of the same input, each with an adapter of its own."""
 
-    def __init__(self, weights: list[Tensor], rank: int, dtype: torch.dtype) -> None:
+    def __init__(self, weights: list[Tensor], rank: int, dtype: torch.dtype, *, is_rounded: bool) -> None:
         super().__init__()
         self.sizes = [weight.shape[0] for weight in weights]
         self.rank = rank
-        self.dtype = dtype
-        self.register_buffer("weight", torch.cat(weights), persistent=False)
-        self.register_buffer("rounded", self.weight.to(dtype), persistent=False)
+        self.is_rounded = is_rounded
+        self.register_buffer("exact", torch.cat(weights) if is_rounded else None, persistent=False)
+        self.register_buffer("weight", torch.cat(weights).to(dtype), persistent=False)
         inputs = weights[0].shape[1]
         self.down = nn.Parameter(torch.empty(rank * len(weights), inputs))
         self.up = nn.ParameterList(nn.Parameter(torch.zeros(size, rank)) for size in self.sizes)
@@ -40,16 +45,18 @@ class Projection(nn.Module):
 
     @torch.no_grad()
     def round(self) -> None:
-        """Merge and quantise what has been learned so far."""
+        """Merge and quantise what has been learned so far, where it is served so."""
+        if not self.is_rounded:
+            return
         downs = self.down.split(self.rank)
         learned = torch.cat([up @ down for up, down in zip(self.up, downs, strict=True)])
-        self.rounded = as_q4_0(self.weight + learned).to(self.dtype)
+        self.weight = as_q4_0(self.exact + learned).to(self.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         low = F.linear(x, self.down.to(x.dtype)).split(self.rank, -1)
         added = torch.cat([F.linear(part, up.to(x.dtype)) for part, up in zip(low, self.up, strict=True)], -1)
-        # Worth nothing, and the way back for the gradients.
-        return F.linear(x, self.rounded) + (added - added.detach())
+        # Rounded weights hold it already: then it is worth nothing, and only the way back for the gradients.
+        return F.linear(x, self.weight) + (added - added.detach() if self.is_rounded else added)
 
 
 class Block(nn.Module):
@@ -62,7 +69,7 @@ class Block(nn.Module):
         self.register_buffer("ffn_norm", tensors[f"blk.{index}.ffn_norm.weight"].to(dtype), persistent=False)
         for group, names in GROUPS.items():
             weights = [tensors[f"blk.{index}.{name}.weight"] for name in names]
-            setattr(self, group, Projection(weights, rank, dtype))
+            setattr(self, group, Projection(weights, rank, dtype, is_rounded=group == ROUNDED))
 
     def qkv(self, x: Tensor, turn: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
         mixed = self.attn_in(F.rms_norm(x, x.shape[-1:], self.attn_norm, eps))

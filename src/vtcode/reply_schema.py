@@ -36,14 +36,17 @@ _GLUE: Final = frozenset(
 )
 """Words that say nothing about which line of a program is meant."""
 _ASKING: Final = frozenset(
-    "a about an and any anybody are as at be been by can could currently d did do does exactly file find for "
-    "forget forgot from gave get give gives has have help here how i if in inside into is it its know line ll "
+    "a about an and any anybody are as at be been by can check could current currently d did do does exactly file "
+    "find for forget forgot from gave get give gives has have hello help here hey hi how i if in inside into is it "
+    "its know line ll "
     "look m me mean means my now of on one open or out please quickly read recall remember remind return "
     "returns s say says search see shall should show so sure t tell than thanks that the their them there these "
     "they this those to up us used value ve want was we were what when where which who whose why will with wonder "
     "would you your".split()
 )
 """Words of which a question is made, and nothing that a change could put in."""
+_QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b", re.IGNORECASE)
+"""How a task begins in which "set" asks what was set."""
 _FOOTER: Final = re.compile(r"\n\[(?:lines \d+-\d+ of \d+|not UTF-8)[^\n]*\]\Z")
 """What a read says of itself below the lines."""
 _SPOOLED: Final = re.compile(r"@output/\d{1,6}")
@@ -221,7 +224,7 @@ def _says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
     told = {name.casefold() for name in _NAME.findall(_without(task, path))}
     if _COMPARISON.search(task) or any(word[0].isdigit() or word.startswith("import") for word in told):
         return True
-    spoken_of = told - _ASKING
+    spoken_of = told - _ASKING - ({"set"} if _QUESTION.match(task) else set())
     return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))
 
 
