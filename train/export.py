@@ -8,7 +8,7 @@ import numpy as np
 
 from train import format as prompts
 from train.fit import Plan
-from train.model import MERGED_TYPE, Student
+from train.model import MERGED_TYPES, Student
 from vtcode.compact import COMPACT_INSTRUCTIONS
 
 
@@ -25,7 +25,7 @@ def export(student: Student, plan: Plan, base: Path, to: Path) -> None:
     writer.add_string("adapter.lora.prompt_prefix", COMPACT_INSTRUCTIONS.partition(";")[0])
     writer.add_string("vtcode.base_sha256", hashlib.sha256(base.read_bytes()).hexdigest())
     # The sum of both was rounded so while it learned.
-    writer.add_string("vtcode.merged_type", MERGED_TYPE)
+    writer.add_string("vtcode.merged_types", MERGED_TYPES)
     writer.add_string("vtcode.format", prompts.digest())
     writer.add_uint32("vtcode.samples", plan.samples)
     writer.add_uint32("vtcode.seed", plan.seed)

@@ -24,7 +24,7 @@ GROUPS: Final = {
 """Projections that read the same input are computed at once: on small matrices, half of the time is overhead."""
 ROUNDED: Final = "ffn_in"
 """The group that is served in Q4_0, half of all weights; Q8_0, which the others have, is as exact as bfloat16."""
-MERGED_TYPE: Final = ",".join(("Q8_0", *(f"{name}=Q4_0" for name in GROUPS[ROUNDED])))
+MERGED_TYPES: Final = ",".join(("Q8_0", *(f"{name}=Q4_0" for name in GROUPS[ROUNDED])))
 """The same for the server, in the words of llama.cpp's `--tensor-type`."""
 
 

@@ -12,7 +12,7 @@ import msgspec
 from lmserver.catalog import Model
 from lmserver.errors import BadModelFile
 from lmserver.gguf import GgufHeader, read_header
-from lmserver.merging import MERGED_FOLDER, MERGED_TYPES, Merge
+from lmserver.merging import MERGED_FOLDER, Merge, can_be_types
 
 log = logging.getLogger("lmstudio")
 
@@ -39,8 +39,8 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     is_shipped: bool
     prompt_prefix: str = ""
     """How the instructions begin that it is for; empty means all. Other requests get the base alone."""
-    merged_type: str = ""
-    """The quantisation in which it is merged into a copy of its base; empty when it is laid over the base instead."""
+    merged_types: str = ""
+    """The quantisations of its copy merged into the base; empty when it is laid over the base instead."""
     fault: str = ""
     """Why it is refused; empty when it fits. The base is served without it then."""
 
@@ -68,7 +68,7 @@ def merge_of(root: Path, model: Model, adapter: Adapter) -> Merge:
     """Say which copy of a base has an adapter merged in: another one for another of either."""
     key = hashlib.sha256(f"{digest(model.path)} {digest(adapter.path)}".encode()).hexdigest()[:16]
     to = root / MERGED_FOLDER / f"{model.path.stem}.{key}.gguf"
-    return Merge(model.path, adapter.path, adapter.merged_type, to)
+    return Merge(model.path, adapter.path, adapter.merged_types, to)
 
 
 def refused(adapter: Adapter, fault: str) -> Adapter:
@@ -95,12 +95,12 @@ def _checked(adapter: Adapter, model: Model) -> Adapter:
         header = read_header(adapter.path)
     except BadModelFile as error:
         return msgspec.structs.replace(adapter, fault=str(error))
-    can_be = header.merged_type in MERGED_TYPES and model.header.split_count == 1
+    can_be = can_be_types(header.merged_types) and model.header.split_count == 1
     is_merged = can_be and header.base_sha256 == digest(model.path)
     return msgspec.structs.replace(
         adapter,
         prompt_prefix=header.prompt_prefix,
-        merged_type=header.merged_type if is_merged else "",
+        merged_types=header.merged_types if is_merged else "",
         fault=_fault(header, model),
     )
 

@@ -72,7 +72,7 @@ _POOLING_ARCHITECTURES = frozenset(
 _TEXTS = frozenset(
     "general.architecture general.type general.name general.organization general.basename "
     "general.size_label general.license tokenizer.chat_template adapter.lora.prompt_prefix "
-    "vtcode.base_sha256 vtcode.merged_type".split()
+    "vtcode.base_sha256 vtcode.merged_types".split()
 )
 """The strings that are kept; all others are skipped unread."""
 
@@ -109,8 +109,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Of an adapter: how the prompts begin that it was trained on; empty means all."""
     base_sha256: str = ""
     """Of an adapter of ours: the digest of the file that it was trained on, in hexadecimal."""
-    merged_type: str = ""
-    """Of an adapter of ours: the quantisation that the sum of it and its base was trained in."""
+    merged_types: str = ""
+    """Of an adapter of ours: how the sum of it and its base is quantised."""
     kv_width: int | None = None
     """Numbers of the key, and of the value, that one layer keeps of a token."""
 
@@ -406,7 +406,7 @@ def _header(values: _Values, tensors: _Tensors, size: int) -> GgufHeader:
         license=_label(values, "general.license"),
         prompt_prefix=_label(values, "adapter.lora.prompt_prefix"),
         base_sha256=_label(values, "vtcode.base_sha256"),
-        merged_type=_label(values, "vtcode.merged_type"),
+        merged_types=_label(values, "vtcode.merged_types"),
         quantization=_quantization(values, tensors),
         context_length=_count(values, f"{architecture}.context_length"),
         embedding_length=_count(values, f"{architecture}.embedding_length"),

@@ -91,7 +91,7 @@ async def _adapted(plan: LoadPlan, context_length: int, threads: int) -> Engine:
     adapter = adapter_of(plan.model, plan.settings.adapter, plan.folder)
     if adapter is not None and not adapter.fault:
         try:
-            if adapter.merged_type and (merged := await _merged(plan, context_length, threads, adapter)):
+            if adapter.merged_types and (merged := await _merged(plan, context_length, threads, adapter)):
                 return merged
             return await _llama(plan, context_length, threads, adapter)
         except ApiError as error:

@@ -4,6 +4,7 @@
 """
 
 import glob
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MERGED_TYPES: Final = frozenset({"Q4_0", "Q8_0"})
-"""The quantisations that a merged copy can have: those that gguf can write and that an adapter survives."""
+_TYPES: Final = re.compile(r"(?:Q4_0|Q8_0)(?:,[a-z_]{1,40}=(?:Q4_0|Q8_0)){0,8}")
 
 MERGED_FOLDER: Final = ".merged"
 """Below the models folder; what begins with a dot is no model of the catalogue's."""
@@ -31,9 +31,17 @@ class Merge(msgspec.Struct, frozen=True):
 
     base: Path
     adapter: Path
-    quantization: str
-    """Of the adapted weights; all others stay as they are."""
+    types: str
+    """How the adapted weights are quantised, all others staying as they are; see `can_be_types`."""
     to: Path
+
+
+def can_be_types(types: str) -> bool:
+    """Tell whether an adapter says properly how its sum with the base is quantised.
+
+    `Q8_0,ffn_up=Q4_0` is Q8_0 for all but those matrices whose names hold `ffn_up`.
+    """
+    return _TYPES.fullmatch(types) is not None
 
 
 async def have_merged(wanted: Merge) -> None:
@@ -78,7 +86,6 @@ def _write(wanted: Merge, to: Path) -> None:
     import numpy as np
 
     base, adapter = gguf.GGUFReader(wanted.base), gguf.GGUFReader(wanted.adapter)
-    quantization = gguf.GGMLQuantizationType[wanted.quantization]
     parts = {each.name: _floats(each) for each in adapter.tensors}
     writer = gguf.GGUFWriter(to, _text(base, "general.architecture"))
     for field in base.fields.values():
@@ -86,7 +93,7 @@ def _write(wanted: Merge, to: Path) -> None:
             continue
         value = field.contents()
         if field.name == "general.file_type":
-            value = gguf.LlamaFileType[f"MOSTLY_{wanted.quantization}"]
+            value = gguf.LlamaFileType[f"MOSTLY_{_type_of('', wanted.types)}"]
         writer.add_key_value(field.name, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     for tensor in base.tensors:
         down, up = parts.get(tensor.name + _DOWN), parts.get(tensor.name + _UP)
@@ -94,12 +101,20 @@ def _write(wanted: Merge, to: Path) -> None:
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
             continue
         merged = _floats(tensor) + _scale(adapter, down) * (up @ down)
-        quantized = gguf.quantize(merged.astype(np.float32), quantization)
-        writer.add_tensor(tensor.name, quantized, raw_dtype=quantization)
+        kind = gguf.GGMLQuantizationType[_type_of(tensor.name, wanted.types)]
+        writer.add_tensor(tensor.name, gguf.quantize(merged.astype(np.float32), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _type_of(name: str, types: str) -> str:
+    usual, *others = types.split(",")
+    for part, _, kind in (other.partition("=") for other in others):
+        if part in name:
+            return kind
+    return usual
 
 
 def _floats(tensor: Any) -> "NDArray[np.float32]":

@@ -24,7 +24,7 @@ def adapter(
     rows: int = 576,
     strength: float = 0.0,
     prefix: str = "",
-    merged_type: str = "",
+    merged_types: str = "",
     base_sha256: str = BASE_SHA256,
 ) -> Path:
     """Write an adapter of rank 1 on each block's first projection; of strength 0 it changes nothing."""
@@ -33,9 +33,9 @@ def adapter(
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", 1.0)
     writer.add_string("adapter.lora.prompt_prefix", prefix)
-    if merged_type:
+    if merged_types:
         writer.add_string("vtcode.base_sha256", base_sha256)
-        writer.add_string("vtcode.merged_type", merged_type)
+        writer.add_string("vtcode.merged_types", merged_types)
     for block in range(30):
         writer.add_tensor(f"blk.{block}.attn_output.weight.lora_a", np.ones((1, rows), np.float16))
         writer.add_tensor(f"blk.{block}.attn_output.weight.lora_b", np.full((576, 1), strength, np.float16))

@@ -64,7 +64,7 @@ def floats(tensor: gguf.ReaderTensor) -> np.ndarray:
 
 def test_the_copy_holds_the_sum_of_both_and_all_else_as_it_was(tmp_path: Path) -> None:
     base, lora, to = small(tmp_path / "base.gguf"), small(tmp_path / "lora.gguf", "adapter"), tmp_path / "to.gguf"
-    merge(Merge(base, lora, "Q4_0", to))
+    merge(Merge(base, lora, "Q8_0,one=Q4_0", to))
     before, parts, after = tensors(base), tensors(lora), tensors(to)
     # Of alpha 4 and rank 2, the adapter counts twice.
     wanted = floats(before["one.weight"]) + 2 * (
@@ -78,7 +78,7 @@ def test_the_copy_holds_the_sum_of_both_and_all_else_as_it_was(tmp_path: Path) -
     fields = gguf.GGUFReader(to).fields
     assert fields["tokenizer.ggml.tokens"].contents() == ["a", "b"]
     assert fields["general.name"].contents() == "small"
-    assert fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q4_0
+    assert fields["general.file_type"].contents() == gguf.LlamaFileType.MOSTLY_Q8_0
 
 
 def test_a_merge_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_copy_of_another_adapter_goes_when_a_new_one_is_made(tmp_path: Path)
 
 
 def test_the_copy_answers_the_prompts_that_it_is_for_and_the_base_all_others(root: Path, home: Path) -> None:
-    own = adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_type="Q4_0")
+    own = adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_types="Q4_0")
     environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(root)})
     with running_server(environment, home / "server.log", "--no-adapter") as server:
         plain = reply(server.url)
@@ -118,7 +118,7 @@ def test_the_copy_answers_the_prompts_that_it_is_for_and_the_base_all_others(roo
 
 def test_where_no_copy_can_be_made_the_adapter_is_laid_over_the_base(root: Path, home: Path) -> None:
     (root / ".merged").write_text("in the way")
-    choose(home, str(adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_type="Q4_0")))
+    choose(home, str(adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_types="Q4_0")))
     environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(root)})
     with running_server(environment, home / "server.log") as server:
         assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.")
@@ -128,7 +128,7 @@ def test_where_no_copy_can_be_made_the_adapter_is_laid_over_the_base(root: Path,
 
 
 def test_a_copy_that_does_not_load_is_no_reason_to_serve_nothing(root: Path, home: Path) -> None:
-    own = adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_type="Q4_0")
+    own = adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_types="Q4_0")
     choose(home, str(own))
     base = Catalog(root).resolve(MODEL)
     found = adapter_of(base, str(own), home)
@@ -145,13 +145,14 @@ def test_a_copy_that_does_not_load_is_no_reason_to_serve_nothing(root: Path, hom
 def test_only_an_adapter_of_that_very_base_is_merged(root: Path, tmp_path: Path) -> None:
     base = Catalog(root).resolve(MODEL)
 
-    def merged_type(kind: str, base_sha256: str = BASE_SHA256) -> str:
-        own = adapter(tmp_path / "own.gguf", merged_type=kind, base_sha256=base_sha256)
+    def merged_types(kind: str, base_sha256: str = BASE_SHA256) -> str:
+        own = adapter(tmp_path / "own.gguf", merged_types=kind, base_sha256=base_sha256)
         found = adapter_of(base, str(own), tmp_path)
         assert found is not None and not found.fault
-        return found.merged_type
+        return found.merged_types
 
-    assert merged_type("Q4_0") == "Q4_0"
-    assert merged_type("Q4_0", "0" * 64) == ""
-    assert merged_type("Q2_K") == ""
-    assert merged_type("") == ""
+    assert merged_types("Q4_0") == "Q4_0"
+    assert merged_types("Q8_0,ffn_up=Q4_0") == "Q8_0,ffn_up=Q4_0"
+    assert merged_types("Q4_0", "0" * 64) == ""
+    assert merged_types("Q2_K") == merged_types("Q8_0,ffn_up=Q2_K") == merged_types("Q8_0,") == ""
+    assert merged_types("") == ""

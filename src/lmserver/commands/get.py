@@ -102,7 +102,7 @@ def _merge(name: str, root: "Path", report: "Report") -> None:
 
     model = Catalog(root).resolve(name)
     adapter = adapter_of(model, None, root)
-    if adapter is None or adapter.fault or not adapter.merged_type:
+    if adapter is None or adapter.fault or not adapter.merged_types:
         return
     wanted = merge_of(root, model, adapter)
     if wanted.to.is_file():
