@@ -28,6 +28,7 @@ REPLACE: Final[Wordings] = {
         "[Can you|Could you] [change|replace] {old} [to|with|by] {new} in {path}?",
         "{old} in {path} should [become|be] {new}[.|]",
         "Turn {old} into {new} in {path}[.|]",
+        "I would like {old} [changed|turned|made] [to|into] {new} in {path}[.|]",
     ],
     "held": [
         "{path} still contains {old}, update that to {new}",
@@ -58,6 +59,7 @@ SET: Final[Wordings] = {
         "{new} [is what we want for|should be the value of] {key} in {path}[.|]",
         "See [to it |]that {key} in {path} is {new}[.|]",
         "[Set|Change] {key} [in|of] {path} to {new}[.|]",
+        "I would like {key} [to be|set to|changed to] {new} in {path}[.|]",
         "In {path}[,|] [set|change|put] {key} to {new}[.|]",
         "[Please|Can you|Could you] [set|change] {key} to {new} in {path}[?|.|]",
         "Make {key} {new} in {path}[.|]",
@@ -119,6 +121,9 @@ IMPORT: Final[Wordings] = {
         "{path} [lacks|is missing|needs] import {module}[.|. Add it.|, add it]",
         "[Import|Please import] {module} in {path}[.|]",
         "Add the missing import of {module} to {path}[.|]",
+        "{path} [does not work|breaks|stops] [since|as] {module} is not [imported|there][.|; import it.|]",
+        "An import of {module} [has to be|must be|should be] [added|put] [to|into|at the top of] {path}[.|]",
+        "I would like {path} to import {module}[.|]",
         "{path} uses {module} without importing it. [Fix that|Fix it|Add the import].",
     ],
     "held": [
@@ -178,6 +183,8 @@ WRITE: Final[Wordings] = {
         "[Save|Put|Store] {text} [in|into|as|to] {path}[.|]",
         "[Write|Add] a [new |]file {path} [with|containing] {text}[.|]",
         "I need a file {path} [that says|with the text|with] {text}[.|]",
+        "I would like [to have |]{text} [in|written into|kept in] [a file |]{path}[.|]",
+        "I would like [to have |]a [new |]file {path} [with|that says] {text}[.|]",
         "[Can you|Could you] [write|save|put] {text} [to|into|in] {path}?",
     ],
     "held": [
@@ -220,6 +227,10 @@ RUN: Final[Wordings] = {
         "Run the command {command}[.|]",
         "[Let|Let's] run {command}[.|]",
         "What happens when [you|I] run {command}?",
+        "I am [curious|not sure] [what|how|whether] {command} [prints|does|ends|works|passes][.|]",
+        "Let me know [what|how|whether|if] {command} [prints|says|does|goes|works|passes][.|]",
+        "I would like [to see|to have] {command} [run|done|tried][.|]",
+        "I would like [to see|to hear] what {command} [gives|says|does][.|]",
     ],
     "held": [
         "Go ahead and run {command}.",
@@ -243,6 +254,8 @@ THEN_RUN: Final[Wordings] = {
         " [Then run|Then start|Afterwards run|and then run|After that run] {command}[.|]",
         " Run {command} [afterwards|after that|when you are done|to check][.|]",
         " [Check|Test|Verify] it with {command}[.|]",
+        " [Please|Then please|After it,] [verify|test|try|see to it] [with|by] {command}[.|]",
+        " When it is [set|changed|there|done][,|] [please |]run {command}[.|]",
     ],
     "held": [
         " After that, please run {command}.",

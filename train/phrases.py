@@ -43,6 +43,8 @@ LOOKUP: Final[Wordings] = {
         "Look up {key} in {path}[.|, please.]",
         "[Get|Fetch|Print] {key} from {path}",
         "In {path}, what [is|does] {key}[ say|]?",
+        "I am [curious|not sure] [what|which] {key} {path} [has|says|gives][.|]",
+        "Let me know [what|which] {key} is in {path}[.|, please.]",
     ],
     "held": [
         "Could you check {path} and tell me {key}?",
@@ -72,6 +74,8 @@ LINE: Final[Wordings] = {
         "[Show|Print|Read|Give me] line {number} of {path}[.|]",
         "[Tell me|Can you tell me] what line {number} of {path} [is|says|holds][.|?]",
         "{path} line {number}",
+        "I would like [to know|to see] what [stands|is] [on|in] line {number} of {path}[.|]",
+        "Let me [see|have] the {number}th line of {path}[.|, please.]",
     ],
     "held": [
         "What's written on line {number} of {path}?",
@@ -109,6 +113,9 @@ WHERE: Final[Wordings] = {
         "Search the [code|files|workspace|project] for {name}[.|]",
         "Is there [anything|something] called {name}[ here| in this project|]?",
         "On which line is {name}?",
+        "Let me know where {name} is[ defined| made|][.|]",
+        "I would like to [see|know] where {name} is[ defined| written|][.|]",
+        "[Please |]show me the [definition|declaration] of {name}[.|]",
     ],
     "held": [
         "Where can I find {name}?",
@@ -172,6 +179,9 @@ LIST: Final[Wordings] = {
         "[Tell me|Can you tell me] [what|which files] {folder} [has|holds|contains][.|]",
         "list {folder}",
         "Give me [a list of |]the [contents|files] of {folder}[.|]",
+        "[Show|Tell|Give] me what [there is|we have|one finds|you find] [in|under|below] {folder}[.|]",
+        "I would like [to see|to know] [what is in|the files of] {folder}[.|]",
+        "Let me [see|have] [what is in|the files in|what there is in] {folder}[.|]",
     ],
     "held": [
         "Show me what is inside {folder}",
@@ -248,6 +258,10 @@ RETURNS: Final[Wordings] = {
         "[Find|Look at] {name} and [tell me|say] what it returns[.|]",
         "Which value does {name} return?",
         "How does {name} [end|compute its result]?",
+        "[What|Which value] [would|does|could] {name}() [give|yield|produce|pass back|send back]?",
+        "[What|Which result] do I [get|have] from {name}()[ in the end|]?",
+        "Let me know what {name}() [returns|hands back|gives][.|]",
+        "I would like to [see|know] [what|which value] {name} [returns|gives][.|]",
     ],
     "held": [
         "What will {name} return?",

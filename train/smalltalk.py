@@ -118,6 +118,11 @@ CANNOT: Final[Wordings] = {
         "[Order|Buy] me [a pizza|a coffee|a new laptop][.|]",
         "What [time|day] is it[ now|]?",
         "Play [some music|a song|a film][.|]",
+        "[Set|Lay|Clear] the [table|thermostat|clock|oven][ for {who}| to eight|][.|]",
+        "[Start|Stop] [a timer|the stopwatch|the washing machine][ for {who}|][.|]",
+        "[Say|Explain] to {who} that [we are|I am] [busy|ill|away|there soon][.|]",
+        "[Get|Fetch|Bring] [me|{who}] [some bread|a newspaper|a glass of water|milk][.|]",
+        "[Feed|Walk|Wash] [the dog|the cat|the car][ with {who}|][.|]",
     ],
     "held": [
         "Set an alarm for seven.",
