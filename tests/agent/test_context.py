@@ -181,6 +181,7 @@ def test_a_narrow_model_edits_the_lines_that_can_be_meant(task: str, old: set[st
         ("Do it.", True),
         ("They forgot import re in a.py", True),
         ("Set the default size in a.py to rows", True),
+        ("Have MAX_ROWS be how.pick in a.py", True),
         ("pick in a.py should use <=", True),
     ],
 )
