@@ -21,6 +21,7 @@ tools of vtcode. Written by `train/card.py`; `docs/training.md` says how the ada
 | licence | Apache-2.0, as the base |
 | data | {samples:,} conversations by the programs in `train/`, seed {seed}; nobody's words, no model's |
 | format | the compact profile's prompts; SHA-256 `{format}` |
+| served as | a copy of the base with the adapter merged in, quantised as `{types}` |
 | applied to | requests whose instructions begin with "{prefix}"; all others get the base alone |
 
 The data's names, and some short functions in it, are from Python's standard library (PSF-2.0).
@@ -34,7 +35,8 @@ Held-out conversations, through the server, temperature 0, each reply asked for 
 
 "Under the grammar" is how vtcode asks: replies are calls or the answer, and paths, lines to edit and words to
 search for are copied from what there is. The rules for which lines can be meant, and that a question cannot become an
-edit, were written after a look at held-out misses, so for them the wordings were not new.
+edit, were written after a look at held-out misses, and so were some wordings of the training; the training that ships
+was chosen among four by these figures.
 
 ## What it cannot do
 
@@ -65,6 +67,7 @@ def card(adapter: Path, rows: dict[str, Scores]) -> str:
         rank=int(of("adapter.lora.alpha")),
         base=of("vtcode.base_sha256"),
         format=of("vtcode.format"),
+        types=of("vtcode.merged_types"),
         samples=of("vtcode.samples"),
         seed=of("vtcode.seed"),
         prefix=of("adapter.lora.prompt_prefix"),

@@ -1,5 +1,6 @@
 """An adapter merged into a copy of its base: what the copy holds, and who is answered by it."""
 
+import json
 from pathlib import Path
 
 import gguf
@@ -11,7 +12,7 @@ from lmserver.catalog import Catalog
 from lmserver.errors import StorageError
 from lmserver.merging import Merge, merge
 from tests.server.test_adapter import MODEL, adapter, choose, reply
-from tests.support.processes import clean_environment, running_server
+from tests.support.processes import clean_environment, run, running_server
 
 Q4_0 = gguf.GGMLQuantizationType.Q4_0
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
@@ -156,3 +157,14 @@ def test_only_an_adapter_of_that_very_base_is_merged(root: Path, tmp_path: Path)
     assert merged_types("Q4_0", "0" * 64) == ""
     assert merged_types("Q2_K") == merged_types("Q8_0,ffn_up=Q2_K") == merged_types("Q8_0,") == ""
     assert merged_types("") == ""
+
+
+def test_get_makes_the_copy_of_the_adapter_that_ships(root: Path, home: Path) -> None:
+    environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(root)})
+    assert run(["lmstudio", "get"], environment).returncode == 0
+    (copy,) = copies(root)
+    made = copy.stat().st_mtime_ns
+    assert run(["lmstudio", "get"], environment).returncode == 0
+    assert [path.stat().st_mtime_ns for path in copies(root)] == [made]
+    names = [model["id"] for model in json.loads(run(["lmstudio", "ls", "--json"], environment).stdout)]
+    assert names == [MODEL]
