@@ -224,7 +224,7 @@ def _says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
     told = {name.casefold() for name in _NAME.findall(_without(task, path))}
     if _COMPARISON.search(task) or any(word[0].isdigit() or word.startswith("import") for word in told):
         return True
-    asking = _ASKING | ({"set"} if _QUESTION.match(task) else set())
+    asking = _ASKING | {"set"} if _QUESTION.match(task) else _ASKING
     spoken_of = told - {word.casefold() for word in _WORD.findall(_without(task, path))}.intersection(asking)
     return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))
 
