@@ -8,7 +8,7 @@ four bits, each step computes with the rounded sum, while gradients pass through
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gguf
 import torch
@@ -36,7 +36,7 @@ class Projection(nn.Module):
         self.sizes = [weight.shape[0] for weight in weights]
         self.rank = rank
         self.is_rounded = is_rounded
-        self.register_buffer("exact", torch.cat(weights) if is_rounded else None, persistent=False)
+        self.register_buffer("exact", torch.cat(weights), persistent=False)
         self.register_buffer("weight", torch.cat(weights).to(dtype), persistent=False)
         inputs = weights[0].shape[1]
         self.down = nn.Parameter(torch.empty(rank * len(weights), inputs))
@@ -44,19 +44,38 @@ class Projection(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     @torch.no_grad()
-    def round(self) -> None:
-        """Merge and quantise what has been learned so far, where it is served so."""
-        if not self.is_rounded:
-            return
+    def merge(self) -> None:
+        """Add what has been learned so far, and quantise the sum where it is served so."""
         downs = self.down.split(self.rank)
-        learned = torch.cat([up @ down for up, down in zip(self.up, downs, strict=True)])
-        self.weight = as_q4_0(self.exact + learned).to(self.weight.dtype)
+        merged = self.exact + torch.cat([up @ down for up, down in zip(self.up, downs, strict=True)])
+        self.weight = (as_q4_0(merged) if self.is_rounded else merged).to(self.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = F.linear(x, self.down.to(x.dtype)).split(self.rank, -1)
-        added = torch.cat([F.linear(part, up.to(x.dtype)) for part, up in zip(low, self.up, strict=True)], -1)
-        # Rounded weights hold it already: then it is worth nothing, and only the way back for the gradients.
-        return F.linear(x, self.weight) + (added - added.detach() if self.is_rounded else added)
+        return _Merged.apply(x, self.weight, self.down, *self.up)
+
+
+class _Merged(torch.autograd.Function):
+    """A product with the merged weights, whose gradients go to the adapters that they were merged from.
+
+    A third faster than to add the adapters' own products, which are small ones, on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, down: Tensor, *ups: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, down, *ups)
+        return F.linear(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, down, *ups = ctx.saved_tensors
+        grad = grads[0]
+        flat, given = x.flatten(0, -2), grad.flatten(0, -2)
+        rank = ups[0].shape[1]
+        lows = F.linear(flat, down.to(x.dtype)).split(rank, -1)
+        parts = given.split([up.shape[0] for up in ups], -1)
+        of_ups = [part.T @ low for part, low in zip(parts, lows, strict=True)]
+        of_lows = torch.cat([part @ up.to(x.dtype) for part, up in zip(parts, ups, strict=True)], -1)
+        return grad @ weight, None, (of_lows.T @ flat).to(down.dtype), *(each.to(down.dtype) for each in of_ups)
 
 
 class Block(nn.Module):
@@ -123,7 +142,7 @@ class Student(nn.Module):
         """
         for part in self.modules():
             if isinstance(part, Projection):
-                part.round()
+                part.merge()
         before, length = len(instructions), ids.shape[1]
         first, x = self.embedding[instructions][None], self.embedding[ids]
         turns = self._turns(before + length)
