@@ -14,7 +14,8 @@ from train.scene import Scene, Task, Unfit
 from train.words import Split
 from vtcode.messages import Message
 
-_FLIPS: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
+_FLIPS: Final = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "===": "!=="}
+_TURNS: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _MODULES: Final[dict[Split, list[str]]] = {
     "train": "os re sys json math time random shutil logging datetime pathlib typing itertools functools".split(),
     "held": "csv heapq textwrap secrets bisect".split(),
@@ -28,7 +29,7 @@ def replace(scene: Scene) -> Task:
     said, said_new = (pair.line.rstrip(",;"), new.rstrip(",;")) if is_whole else (pair.value, new_value)
     if file.text.count(said) != 1 or old == new:
         raise Unfit
-    asked = scene.ask(orders.REPLACE, path=file.path, old=scene.quoted(said), new=scene.quoted(said_new))
+    asked = scene.order(orders.REPLACE, path=file.path, old=scene.quoted(said), new=scene.quoted(said_new))
     answer = f"I changed {said} to {said_new} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -39,8 +40,8 @@ def replace(scene: Scene) -> Task:
 def assign(scene: Scene) -> Task:
     """Set a value: read the file first, since only its line says how the value is written."""
     file, pair, old, new_value, new = _assignment(scene)
-    key = spoken(scene, pair.key) if scene.split == "train" else pair.key
-    asked = scene.ask(orders.SET, path=file.path, key=key, new=new_value)
+    key = spoken(scene, pair) if scene.split == "train" else pair.key
+    asked = scene.order(orders.SET, path=file.path, key=key, new=new_value)
     answer = f"I set {pair.key} to {new_value} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -71,7 +72,7 @@ def rename(scene: Scene) -> Task:
     new = old.replace(found.name, new_name)
     if file.text.count(found.name) != 1 or file.text.count(old) != 1 or old == new:
         raise Unfit
-    asked = scene.ask(orders.RENAME, path=file.path, name=found.name, new=new_name)
+    asked = scene.order(orders.RENAME, path=file.path, name=found.name, new=new_name)
     answer = f"I renamed {found.name} to {new_name} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -88,7 +89,7 @@ def add_import(scene: Scene) -> Task:
         raise Unfit
     gap = "\n" if first.startswith(("import ", "from ")) else "\n\n"
     new = f"import {module}{gap}{first}"
-    asked = scene.ask(orders.IMPORT, path=file.path, module=module)
+    asked = scene.order(orders.IMPORT, path=file.path, module=module)
     return Task(
         messages=(
             asks(asked),
@@ -102,22 +103,26 @@ def add_import(scene: Scene) -> Task:
 
 def flip(scene: Scene) -> Task:
     """Put one comparison right."""
+    endings, words = ((".py", ".js"), "if|while|return") if scene.split == "train" else ((".py",), "if|while")
     fitting = [
         (file, each, match)
         for file in scene.project.files
-        if file.path.endswith(".py") and _is_short(file)
+        if file.path.endswith(endings) and _is_short(file)
         for each in file.definitions
-        if len(match := re.findall(r"\n +((?:if|while) [^\n]* (<=?|>=?|==|!=) [^\n]*:)", each.source)) == 1
+        if len(match := re.findall(rf"\n +((?:{words}) [^\n]* (<=?|>=?|===?|!=) [^\n]*[:;{{]?)(?=\n)", each.source))
+        == 1
     ]
     if not fitting:
         raise Unfit
     file, found, match = scene.draw.choice(fitting)
     old, sign = match[0]
-    new = old.replace(f" {sign} ", f" {_FLIPS[sign]} ")
+    is_turned = scene.split == "train" and scene.draw.random() < 0.4
+    other = _TURNS.get(sign, _FLIPS[sign]) if is_turned else _FLIPS[sign]
+    new = old.replace(f" {sign} ", f" {other} ")
     if file.text.count(old) != 1 or old.count(f" {sign} ") != 1:
         raise Unfit
-    asked = scene.ask(orders.FLIP, path=file.path, name=found.name, old=sign, new=_FLIPS[sign])
-    answer = f"I changed {sign} to {_FLIPS[sign]} in {found.name} in {file.path}."
+    asked = scene.order(orders.FLIP, path=file.path, name=found.name, old=sign, new=other)
+    answer = f"I changed {sign} to {other} in {found.name} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
         edited=(file.path, file.text, file.text.replace(old, new)),
@@ -130,6 +135,8 @@ def write(scene: Scene) -> Task:
     ending = scene.draw.choice(("txt", "md", "log", "py", "cfg", "sh", "csv"))
     folder = scene.draw.choice(("", "", "", f"{names.word()}/"))
     path = f"{folder}{names.name()}.{ending}"
+    if scene.split == "train" and scene.draw.random() < 0.1:
+        path = names.word().upper()
     if path in scene.project.paths:
         raise Unfit
     text = scene.draw.choice(
@@ -144,7 +151,9 @@ def write(scene: Scene) -> Task:
             f"{names.word().capitalize()}, {names.word()}!",
         )
     )
-    asked = scene.ask(orders.WRITE, text=scene.quoted(text), path=path)
+    if scene.split == "train" and scene.draw.random() < 0.4:
+        text = _sentence(scene)
+    asked = scene.order(orders.WRITE, may_end=False, text=scene.quoted(text), path=path)
     content = f"{text}\n"
     return Task(
         messages=(
@@ -154,6 +163,51 @@ def write(scene: Scene) -> Task:
             says(f"I wrote {text} to {path}."),
         ),
         edited=(path, "", content),
+    )
+
+
+def _sentence(scene: Scene) -> str:
+    """Make up a line of text, of code, or of neither."""
+    draw, names = scene.draw, scene.names
+    words = " ".join(names.word() for _ in range(draw.randrange(2, 8)))
+    return draw.choice(
+        (
+            words,
+            words.capitalize() + ".",
+            f"# {words}",
+            f"- {words}",
+            f"// {words}",
+            f'echo "{words}"',
+            f'print("{words}", {names.number()})',
+            names.version(),
+            f"{names.name()}({names.number()})",
+            f"{names.word()}@{names.word()}.org",
+        )
+    )
+
+
+def reword(scene: Scene) -> Task:
+    """Replace some words of a line, that the person gives."""
+    draw, names = scene.draw, scene.names
+    file = scene.pick(lambda file: len(file.text) < 600)
+    fitting = [each for each in file.lines if len(each.split()) > 1 and file.text.count(each) == 1]
+    if not fitting:
+        raise Unfit
+    old = draw.choice(fitting).strip()
+    first = draw.randrange(len(old.split()))
+    said = " ".join(old.split()[first : first + draw.randrange(1, 4)]).strip("\"'`,;:.()[]{}#")
+    if len(said) < 3 or file.text.count(said) != 1 or said not in old:
+        raise Unfit
+    said_new = names.name() if said.isidentifier() else " ".join(names.word() for _ in range(draw.randrange(1, 4)))
+    if draw.random() < 0.3:
+        part, *rest = said.split(" ")
+        said_new = " ".join([names.word(), *rest]) if draw.random() < 0.5 else " ".join([part, *rest, names.word()])
+    new = old.replace(said, said_new)
+    asked = scene.order(orders.REPLACE, path=file.path, old=scene.quoted(said), new=scene.quoted(said_new))
+    answer = f"I changed {said} to {said_new} in {file.path}."
+    return Task(
+        messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
+        edited=(file.path, file.text, file.text.replace(old, new)),
     )
 
 

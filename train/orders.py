@@ -6,6 +6,16 @@ from train.wording import Wordings
 
 REPLACE: Final[Wordings] = {
     "train": [
+        "{path}: {old} -> {new}",
+        "[swap|exchange|trade] {old} for {new} in {path}[.|]",
+        "[swap|change|turn] {old} [to|into] {new}, {path}",
+        "{path} still [says|has] {old}, it's {new} now[.|. Update it.|, fix it]",
+        "[Inside|In] {path} [change|turn] {old} [to|into] {new}[.|]",
+        "In {path}, [please |]replace {old} [with|by] {new}[.|]",
+        "{path} says {old} where it [ought to|should] say {new}. [Can|Could] you correct [it|that]?",
+        "[Would|Could] you [change|edit] {path}, so that {old} becomes {new}?",
+        "There is [a typo|a mistake|an error] in {path}: {old} should be {new}[.|]",
+        "[I'd|I would] prefer {new} [to|over|instead of] {old} in {path}[.|]",
         "[There is|We have|I see] {old} in {path}[;|,] [that|this|it] [should|must|ought to] [be|read] {new}[.|]",
         "{path} [reads|has|contains|still says|still has] {old}[, make it|; change that to|; it should be] {new}[.|]",
         "[Would|Will] you [swap|exchange|replace] {old} [for|with] {new} in {path}?",
@@ -40,6 +50,22 @@ REPLACE: Final[Wordings] = {
 
 SET: Final[Wordings] = {
     "train": [
+        "{key} in {path} -> {new}",
+        "{path}: {key} -> {new}",
+        "[bump|cut|lower|raise|drop|push] {key} [down |up |]to {new}, {path}",
+        "[Cut|Lower|Raise|Bring|Take] {key} [down |up |]to {new} in {path}[.|]",
+        "[I want|We want|give me|make it] {new} for {key} in {path}[.|]",
+        "{path}: {key} should be {new}, [fix that|change it|set it][.|]",
+        "make {key} {new} in {path}[.|]",
+        (
+            "The {key} [is|was] [far too|much too|too] [often|high|low|long|short|small]. [Could you|Can "
+            "you|Please] [set|change|raise|lower] {key} to {new} in {path}[?|.]"
+        ),
+        "[Inside|In] {path}, [I'd|I would] like {key} to be {new}[.|]",
+        "[Would|Could] you mind [changing|setting] {key} in {path} to {new}?",
+        "[Kindly|Please] give {key} [a|the] value [of |]{new} in {path}[.|]",
+        "{key} in {path} should [now |]be {new}[ now|][.|]",
+        "{path} has the wrong {key}. It [is|should be|must be] {new}[.|]",
         "[Change|Update|Adjust] {path}[:|,| so that] {key} [is|=|has to be|should be] {new}[.|]",
         "[Could|May|Would] [we|I|you] [get|put|have|bring] {key} [to|at|up to|down to] {new} in {path}?",
         "The {key} [setting|value|entry] [in|of] {path} [should|must|has to] [be|become|read] {new}[.|]",
@@ -79,6 +105,15 @@ SET: Final[Wordings] = {
 
 RENAME: Final[Wordings] = {
     "train": [
+        "{name} in {path} is a [bad|lousy|poor|strange] name. [Call it|Make it|Use] {new}[.|]",
+        "rename {name} to {new}, {path}",
+        "{path}: {name} -> {new}, [it is|that's] a function",
+        (
+            "The name {name} is [hard to read|too short|confusing]. [Could|Can|Would] you rename [it|that "
+            "function] to {new} in {path}?"
+        ),
+        "[I'd|I would] [prefer|like] [the function |]{name} in {path} to be called {new}[, please|][.|]",
+        "[Could|Can] {name} in {path} be called {new} [instead|from now on]?",
         "[Would|Will] you [rename|call] [the function |]{name} [in {path} to|in {path} as] {new}?",
         "{name} in {path} [deserves|wants|gets|has] a [new|clearer|shorter] name: {new}[.|]",
         "[From now on|Now] {name} in {path} [is|shall be] {new}[.|]",
@@ -106,6 +141,12 @@ RENAME: Final[Wordings] = {
 
 IMPORT: Final[Wordings] = {
     "train": [
+        "{path} needs import {module}, [add it|put it at the top|put it with the others][.|]",
+        "[add|put] `import {module}` [to|into|in] {path}[.|]",
+        '[Could|Can|Would] you add "import {module}" to [the imports of |]{path}?',
+        "I am about to use {module} in {path}. Please import [it|{module}] there.",
+        "{path}: import {module}[.|]",
+        "I [want|need] {module} in {path}, [so import it|so please add the import|import it].",
         "[Would|Will|Can] you [import|add an import of|add import] {module} [in|into|to] {path}?",
         "{path} [should|must|has to|ought to] import {module}[.|, and does not.|; it does not yet.]",
         "[See to it|Make sure] that {path} imports {module}[.|]",
@@ -135,6 +176,17 @@ IMPORT: Final[Wordings] = {
 
 FLIP: Final[Wordings] = {
     "train": [
+        (
+            "{name} in {path} has the comparison [backwards|wrong|the wrong way round], [flip|change|turn] "
+            "{old} [to|into] {new}[.|]"
+        ),
+        "{path}, {name}(): [that |the |]{old} [should be|must be|has to be] {new}[.|]",
+        "I [think|believe] the comparison in {name} is wrong. Please change the {old} to {new} in {path}[.|]",
+        (
+            "[The function |]{name} in {path} uses {old} but it should use {new}[ instead|]. "
+            "[Would|Could|Can] you [fix|correct|change] it?"
+        ),
+        "{old} -> {new} in {name}, {path}",
         "[Would|Will] you [use|put|write] {new} [instead of|in place of|for] {old} in {name} ({path})?",
         "[Turn|Make|Change] {old} [into|to] {new} [inside|within] {name}[,| in| of] {path}[.|]",
         "{name} in {path} [tests|checks|compares] [with|by] {old}[,|;] [but |]{new} [is|would be] right[.|]",
@@ -161,6 +213,18 @@ FLIP: Final[Wordings] = {
 
 WRITE: Final[Wordings] = {
     "train": [
+        "new file {path}, [contents|content|text|it says]: {text}",
+        "[start|make|create|add] a {path} that says: {text}",
+        "[start|make|create|add] {path} with [one line|this line|this]: {text}",
+        "{path} with {text}[ in it|]",
+        (
+            "Please [create|make|write] a file [named|called] {path} [that contains|with] [this|this one "
+            "line|the line|the text]: {text}"
+        ),
+        "[Would|Could|Can] you make a [new |]file {path} [for me |]with the text {text} in it?",
+        "I need a [small|tiny|new] file [at |called |]{path}. Its [only |]line should be {text}",
+        "[Create|Add|Make] a file {path}. [It should say|It should contain|It says|Put this into it|Content]: {text}",
+        "[echo|put|dump] {text} into {path}",
         "[Make|Create|Start] {path}[,|] [please, |]with {text} [in it|as its text|as content|therein][.|]",
         "[A|One] file {path}[ please|], [containing|holding|saying] {text}[, thank you.|.]",
         "[Would|Will] you [make|create|start] [a file |]{path} [with|that says|holding] {text}?",
@@ -197,6 +261,23 @@ WRITE: Final[Wordings] = {
 
 RUN: Final[Wordings] = {
     "train": [
+        "[do|run] a {command}",
+        (
+            "[run|try|execute|exec] {command}[, what comes out| and tell me what comes out| and show me|, "
+            "did it work|, exit code?|]"
+        ),
+        (
+            "[Would|Could|Can] you run {command} and [let me know|tell me|say] [which exit code it ends "
+            "with|how it ends|what it prints|what you see][?|.]"
+        ),
+        (
+            "Please [execute|run|try] {command} and [tell me|show me|share] [what it prints|the result|the "
+            "output|what happened][.|]"
+        ),
+        "[Can|Could] you try the command {command}[ and share the result| and report|]?",
+        "[Execute|Run] {command}, what's the [exit code|result|output][?|]",
+        "[I want to be sure|I need to know|I would like to know] that it works. [Run|Try|Execute] {command}[.|]",
+        "What do you get [from|for|with] {command}?",
         "[I must|We have to|I need to] [check|see|learn] [how|whether] {command} [goes|does|ends][.|]",
         "[See|Check|Find out|Look] [if|whether|how|what] {command} [works|passes|does|says|prints|fails][.|]",
         "[Would|Will] you [do|run|give] {command} [a try|and report|and tell me how it went|for me]?",

@@ -6,6 +6,34 @@ from train.wording import Wordings
 
 LOOKUP: Final[Wordings] = {
     "train": [
+        "[which|what] {key} [does|did] {path} [have|say|give|use]",
+        "{key} [in|from|as per|acc. to] {path}",
+        "[grab|get|read|dig up|pull up|fish out] [me |]{key} [from|out of|in] {path}[.|]",
+        "[how|what]'s {key} [in|per] {path}[?|]",
+        "{path} - {key}?",
+        "{path} [says|has|gives] what [for|as] {key}[?|]",
+        "[need|want] {key} from {path}[.|]",
+        "[Check|Open|Read] {path} for me, what [is|'s] {key}[?|]",
+        "[According to|Going by|Judging by] {path}, [what|which|how much|how high|where] is {key}?",
+        (
+            "[Would|Could] you [kindly |please |]open {path} and [tell me|say|read out] [what|which value] "
+            "{key} [has|holds|is][?|.]"
+        ),
+        (
+            "I am trying to [find out|learn|understand] what {key} is. [It is|It should be|It must be] "
+            "[written |]in {path}."
+        ),
+        "Please look [inside|into|at] {path} [for me |], since I need to know {key}.",
+        (
+            "[I'd|I would] be [grateful|glad|happy] to [learn|hear|know] [what|which] {key} [is given|is "
+            "set|stands|is written] in {path}."
+        ),
+        "[Can|Could] you read {path} and say what {key} is?",
+        "What [is|has been] [written|entered|noted|given] [for|as|under] {key} in {path}?",
+        "How [high|low|long|big|many|old|fast] is {key}, [going by|according to|in] {path}?",
+        "[Where|To whom|At what] does {key} [point|go|stand] in {path}?",
+        "Is there [a|any] {key} in {path}, and [what|which] is it?",
+        "[I|We] [have|got] a {path} here. [What|Which value] does it [give|have] for {key}?",
         "I [forgot|have forgotten|do not remember|don't know] {key}[;|,] [look in|see|check] {path}[.|]",
         "{path} [should have|must have|has] {key} somewhere[.|; what is it?]",
         "[Verify|Confirm|Determine|Find out] {key} [in|from|with] {path}[, please|][.|]",
@@ -58,6 +86,15 @@ LOOKUP: Final[Wordings] = {
 
 LINE: Final[Wordings] = {
     "train": [
+        "line {number} of {path}[, what's on it|, what does it say|]",
+        "{path}, line {number}[.|?|: what is it]",
+        "[show|print|read] {path} line {number}[.|]",
+        "[Could I|May I|Can I] [see|read|have] line {number} of {path}[, please|]?",
+        (
+            "[Somebody|A colleague|The log] [mentioned|spoke of|complains about] line {number} of {path}. "
+            "[What|How] does it [say|read]?"
+        ),
+        "[I'd|I would] like to know what is [on|in] line {number} of {path}.",
         "[What's|What is|Tell me what's] [there |]in the {number}th line of {path}?",
         "I [want|would like] [to read |]line {number} of {path}[.|, please.]",
         "{path}: [the {number}th line|line {number}][, please|][?|.|]",
@@ -86,6 +123,26 @@ LINE: Final[Wordings] = {
 
 WHERE: Final[Wordings] = {
     "train": [
+        "[in |]which [file|module] [has|contains|defines|is] {name}[ in|][?|]",
+        "{name} [lives|sits|is] in [what|which] [file|module|place][?|]",
+        "[track|hunt] down {name}[, I forgot where it is|, which file is it in|][.|]",
+        "[find|locate|grep] {name}[.|]",
+        "{name} [is defined where|comes from where|is from where|: which file]?",
+        (
+            "[I|We] keep seeing [something called|a function called|a class called|the name|] {name}. "
+            "[Which file is it in|Where is it defined|Where does it come from]?"
+        ),
+        (
+            "[Could|Can|Would] you [help me |]find the [file|module|place] that "
+            "[defines|declares|has|contains] [the function |the class |]{name}?"
+        ),
+        (
+            "[I'd|I would] like to [study|read|change] {name}, but I do not know where it is[ defined|]. "
+            "[Please find it|Can you find it|Where is it]?"
+        ),
+        "[I|We] [have been|are] looking for [the class |the function |]{name}. [Where is it|Which file has it]?",
+        "[Which|What] [part|file|module] of [the code|this project] [contains|defines|declares|holds] {name}?",
+        "The error [mentions|names|is in] {name}. [Where is that|Which file is that in|Find it].",
         "[Where's|where's] {name}[ defined| kept|][?|]",
         "[Point me to|Take me to|Lead me to] {name}[.|]",
         "[Look|Check|See] where {name} is[ defined| declared| written|][.|]",
@@ -127,6 +184,17 @@ WHERE: Final[Wordings] = {
 
 GLOBAL_VALUE: Final[Wordings] = {
     "train": [
+        "{key}: [current value|what is it set to|which value now][?|]",
+        "[what|which value]'s {key} [set to|at|on][?|]",
+        (
+            "[Do you know|Any idea|Do you happen to know] [how much|how high|what] {key} is[ right now| at "
+            "present|]? [It is somewhere in the code|It must be somewhere|]."
+        ),
+        "How [high|low|long|many|big] is {key}[ set| at present|]? I am not sure which file it [is|lives] in.",
+        "[Somewhere|In some file] there is {key}. What [value|number] does it have?",
+        "[I|We] need [to know|] {key}, but not where it is[ kept| set|]. [What is it|How much is it]?",
+        "current {key}[?|]",
+        "[grep|search|look] for {key} and [tell me|say] [its value|what it is|what it is set to][.|]",
         "[How much|What] [do|did] we [give|choose for|take for|have for] {key}?",
         "[Check|Verify|Find out] [what|which value] {key} [is|has][.|]",
         "What's [the value of |]{key}[ in our code| these days|]?",
@@ -157,6 +225,18 @@ GLOBAL_VALUE: Final[Wordings] = {
 
 LIST: Final[Wordings] = {
     "train": [
+        "[what have|what've] we got [in|under|inside] {folder}[?|]",
+        "[files|contents|listing] [in|under|of] {folder}[?|]",
+        "[what|which files]'s [in|under|inside] {folder}[?|]",
+        "[show|list|print] {folder} [folder|directory][.|]",
+        (
+            "Please show me everything [that sits|that is|there is] [inside|in|under] the [folder "
+            "|directory |]{folder}[ directory| folder|]."
+        ),
+        "What files [are there|do we have|can I find] in the {folder} [folder|directory]?",
+        "[I'd|I would] like an overview of [the folder |the directory |]{folder}.",
+        "[Which|What] [modules|sources|things] [are|do we keep|live] [under|in] {folder}?",
+        "[I am|I'm] [looking|working] at {folder}. [Which|What] files does it have?",
         "[Would|Will] you [list|show|name] [the files|what is] [in|under] {folder}?",
         "[See|Check] what [is|we have|there is] [in|under|inside] {folder}[.|]",
         "What [can I find|do we keep|is stored|is kept] [in|under] {folder}?",
@@ -193,6 +273,16 @@ LIST: Final[Wordings] = {
 
 LIST_ALL: Final[Wordings] = {
     "train": [
+        "[gimme|give me] [a list|an overview] of [all|the] files[ in this project| here|]",
+        "[all|list|show] files[ pls|]",
+        "[what|which files]'s [in here|in this repo|in this project][?|]",
+        (
+            "I have never [seen|looked at|opened] this [project|repository] before. [Which|What] files [are "
+            "there|does it have]?"
+        ),
+        "[Could|Can|Would] you [list|show|name] all [of its|the project's|of the] files?",
+        "[I'd|I would] like to see all files[ of this project|], please.",
+        "[tree|show the tree|file list]",
         "[Would|Will] you [show|name] [all|the] files [of the project|we have]?",
         "[Display|Give me|Print] the [tree|layout|whole tree|file list][ of the project| of this repository|][.|]",
         "What's [here|in here|around|in the repository]?",
@@ -238,6 +328,15 @@ COUNT: Final[Wordings] = {
 
 RETURNS: Final[Wordings] = {
     "train": [
+        "[what|which value] [does|would] {name} return[?|]",
+        "{name} [gives back|returns|hands back] what[ exactly|][?|]",
+        (
+            "I am [curious|wondering|not sure] what [the function |]{name} returns. [Would you check|Can "
+            "you look|Please look it up]?"
+        ),
+        "[I'd|I would] like to know what {name} [returns|gives back].",
+        "Whenever {name} is called, what [comes back|does it return]?",
+        "[return value|result] of {name}[?|]",
         "[What's|What is] [returned|given back|the outcome] [by|of] {name}[?|]",
         "[Which|What] [value|result] [does one|do we|will I|would I] get [from|out of] {name}?",
         "[Could|Would|Will] you [tell me|say|find out|look up] what {name} [returns|hands back|yields|evaluates to]?",
@@ -268,4 +367,47 @@ RETURNS: Final[Wordings] = {
         "Can you tell me what {name} gives back?",
         "What value comes back from {name}()?",
     ],
+}
+
+ORDINAL_LINE: Final[Wordings] = {
+    "train": [
+        "[What is|What's|Show me|Read me|Print] the {number} line of {path}[?|.|]",
+        "the {number} line [of|in] {path}[, please|?|]",
+        "What does the {number} line of {path} say?",
+        "[Somebody|A colleague] mentioned the {number} line of {path}. What [does it say|is it]?",
+        "{path}, {number} line[?|.|]",
+        "I [want|need|would like] to [see|read] the {number} line of {path}[.|]",
+        "How does the {number} line in {path} [go|read]?",
+    ],
+    "held": [],
+}
+
+RETURNS_THERE: Final[Wordings] = {
+    "train": [
+        "What does {name} in {path} [return|give back|yield][?|]",
+        "{name} in {path} [returns|gives back] what[?|]",
+        "[Which|What] value [does one get|comes back|is returned] from {name} in {path}?",
+        "[Look at|See|Open|Read] {path} and [tell me|say] what {name} returns[.|]",
+        "{path}: what does {name} return?",
+        "The [return value|result] of {name} in {path}[, please|?]",
+        "What [will|would] {name}() [from|of] {path} [return|give back] when it is called?",
+        "I [wonder|want to know|need to know] what {name} in {path} [returns|gives back][.|]",
+        "[Tell me|Say] what {name} ({path}) returns[.|]",
+    ],
+    "held": [],
+}
+
+SAID: Final[Wordings] = {
+    "train": [
+        "What does {path} say?",
+        "[what's|what is] in {path}[?|]",
+        "[Read|Open|Show|Show me] {path}[.|]",
+        "[Sum up|Summarise|Describe] {path}[.|, please.]",
+        "What is {path} about?",
+        "[Tell me|Say] what {path} [says|is about|has in it][.|]",
+        "[Could|Can] you read {path} to me?",
+        "What can I [learn|read] in {path}?",
+        "[Read|See] {path} and tell me what it [is about|says][.|]",
+    ],
+    "held": [],
 }

@@ -54,6 +54,12 @@ _BODIES: Final[dict[Split, list[str]]] = {
         "def {f}({a}, {b}):\n    {c} = {a} // {n}\n    return {c} + {b}\n",
         "def {f}(*{a}):\n    return max({a}) - {n}\n",
         'def {f}({a}):\n    return {a}.{b}("{c}", {n})\n',
+        'def {f}():\n    return "{b} {c}"\n',
+        "def {f}():\n    return {n}\n",
+        "def {f}({a}):\n    return {a} < {n}\n",
+        "def {f}({a}):\n    return {a} >= {n}\n",
+        "def {f}({a}, {b}):\n    return {a} > {b}\n",
+        "def {f}({a}):\n    return len({a}) <= {n}\n",
     ],
     "held": [
         "def {f}({a}, {b}={n}):\n    return {b} - {a}\n",
@@ -64,6 +70,21 @@ _BODIES: Final[dict[Split, list[str]]] = {
 }
 
 
+_JS_BODIES: Final = (
+    "  return {a} + {n};\n",
+    '  return "{b}";\n',
+    '  return "{b} " + {a};\n',
+    "  return {a} < {n};\n",
+    "  return {a} >= {n};\n",
+    "  return {a}.length > {n};\n",
+    "  if ({a} === {n}) {{\n    return {b};\n  }}\n  return {n};\n",
+)
+_SECTIONS: Final = "server client database cache mail logging build auth storage network ui limits queue".split()
+"""What settings often have sections for; only training uses them."""
+_FACTS: Final = ("{Key}: {value}\n", "- {key}: {value}\n", "The {key} is {value}.\n", "* {Key} = {value}\n")
+"""How notes tell of a value."""
+
+
 class Pair(msgspec.Struct, frozen=True):
     """A setting or a constant, and the line that it stands in."""
 
@@ -71,6 +92,8 @@ class Pair(msgspec.Struct, frozen=True):
     value: str
     line: str
     number: int
+    section: str = ""
+    """What it stands under, where settings have sections."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -137,6 +160,8 @@ def make_project(names: Names) -> Project:
 def settings_file(names: Names) -> File:
     """Make a file of keys and values."""
     draw = names.draw
+    if names.split == "train" and draw.random() < 0.4:
+        return _sectioned_file(names)
     pairs = {_key(names): _value(names) for _ in range(draw.randrange(2, 6))}
     kind = draw.choice(("toml", "json", "yaml", "ini", "env", "cfg"))
     path = _path(names, kind)
@@ -156,6 +181,42 @@ def settings_file(names: Names) -> File:
     return File(path, text, _pairs(text, pairs))
 
 
+def _sectioned_file(names: Names) -> File:
+    """Make a file of keys and values in sections."""
+    draw = names.draw
+    kind = draw.choice(("toml", "json", "yaml", "ini", "cfg"))
+    sections: dict[str, dict[str, str]] = {}
+    for _ in range(draw.randrange(2, 4)):
+        section = draw.choice(_SECTIONS) if draw.random() < 0.5 else names.word()
+        sections[section] = {_key(names): _value(names) for _ in range(draw.randrange(1, 5))}
+    top = {_key(names): _value(names) for _ in range(draw.randrange(3))}
+    match kind:
+        case "json":
+            shown = {key: _plain(value) for key, value in top.items()}
+            inner = {name: {key: _plain(value) for key, value in pairs.items()} for name, pairs in sections.items()}
+            text = json.dumps(shown | inner, indent=draw.choice((2, 2, 4))) + "\n"
+        case "yaml":
+            text = "".join(f"{key}: {value}\n" for key, value in top.items())
+            for name, pairs in sections.items():
+                text += f"{name}:\n" + "".join(f"  {key}: {value}\n" for key, value in pairs.items())
+        case "toml":
+            top = {}
+            text = "\n".join(
+                f"[{name}]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in pairs.items())
+                for name, pairs in sections.items()
+            )
+        case _:
+            top = {}
+            text = "\n".join(
+                f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in pairs.items())
+                for name, pairs in sections.items()
+            )
+    found = _pairs(text, top)
+    for name, pairs in sections.items():
+        found += tuple(msgspec.structs.replace(pair, section=name) for pair in _pairs(text, pairs))
+    return File(_path(names, kind), text, found)
+
+
 def code_file(names: Names) -> File:
     """Make a Python module of constants and functions."""
     draw = names.draw
@@ -165,7 +226,7 @@ def code_file(names: Names) -> File:
     text = head + (f"{imports}\n" if imports else "")
     text += "".join(f"{key} = {_quoted(value)}\n" for key, value in constants.items())
     sources: dict[str, str] = {}
-    for _ in range(draw.choice((1, 1, 2))):
+    for _ in range(draw.choice((1, 2, 2, 3) if names.split == "train" else (1, 1, 2))):
         if draw.random() < 0.15:
             function = names.function()
             sources[function.name] = function.source + "\n"
@@ -194,6 +255,9 @@ def script_file(names: Names) -> File:
         case "js":
             text = "".join(f"const {key} = {_quoted(each)};\n" for key, each in constants.items())
             source, ending = f"function {name}({value}) {{\n  return {value} + {draw.randrange(9)};\n}}\n", "js"
+            if names.split == "train":
+                body = draw.choice(_JS_BODIES).format(a=value, b=names.word(), n=draw.randrange(2, 90))
+                source = f"function {name}({value}) {{\n{body}}}\n"
         case "go":
             text = f"package {names.word()}\n\n" + "".join(
                 f"const {k} = {_quoted(v)}\n" for k, v in constants.items()
@@ -212,11 +276,19 @@ def script_file(names: Names) -> File:
 
 def notes_file(names: Names) -> File:
     """Make a text for people."""
+    draw = names.draw
     title, subject, tool = names.word().capitalize(), names.name().replace("_", " "), names.word()
     text = f"# {title}\n\n{title} keeps track of {subject}.\n\nRun it with `{tool} {names.word()}`.\n"
     folder = names.draw.choice(("", "", "docs/" if names.split == "train" else "", f"{names.word()}/"))
     common = "README" if names.split == "train" else names.word()
     path = f"{folder}{names.draw.choice((common, names.word(), names.word().upper()))}.md"
+    if names.split == "train" and draw.random() < 0.6:
+        facts = {_key(names).replace("_", " "): _value(names) for _ in range(draw.randrange(1, 4))}
+        shape = draw.choice(_FACTS)
+        text += "\n" + "".join(
+            shape.format(key=key, Key=key.capitalize(), value=value) for key, value in facts.items()
+        )
+        return File(path, text, _facts(text, facts))
     return File(path, text)
 
 
@@ -258,6 +330,19 @@ def _value(names: Names) -> str:
 def _quoted(value: str) -> str:
     is_number = value.replace(".", "", 1).isdigit() and not value.startswith("0")
     return value if is_number or value in {"0"} else json.dumps(value)
+
+
+def _plain(value: str) -> object:
+    return json.loads(_quoted(value))
+
+
+def _facts(text: str, facts: dict[str, str]) -> tuple[Pair, ...]:
+    """Find the line of each fact, whether it begins a sentence or not."""
+    low = {key: key if key in text else key.capitalize() for key in facts}
+    return tuple(
+        msgspec.structs.replace(pair, key=pair.key.lower())
+        for pair in _pairs(text, {low[key]: value for key, value in facts.items()})
+    )
 
 
 def _camel(name: str) -> str:

@@ -49,6 +49,36 @@ _COMMANDS: Final[dict[Split, list[str]]] = {
         "ruff check {word}",
         "node {path}",
         "grep -c {word} {path}",
+        'python3 -c "print({number} + {number})"',
+        'python3 -c "import {word}; print({word}.{word2})"',
+        "python3 -m {word}",
+        "python3 -m {word}.{word2} --{word}",
+        "python3 {path} {number}",
+        "python3 -m unittest {word}.test_{word2}",
+        "test -f {path}",
+        "test -d {word}; echo $?",
+        "ls -l {path}",
+        "ls {word} | wc -l",
+        "cat {path} | head -{number}",
+        "grep -rn {word} .",
+        "find . -name '*.py'",
+        "sort {path} | uniq -c",
+        "bash -c 'echo {word}'",
+        "{word}=1 make {word2}",
+        "make -C {word} {word2}",
+        "du -h {path}",
+        "env | grep {word}",
+        "which {word}",
+        "true",
+        "false",
+        "exit {number}",
+        "docker ps -a",
+        "npm run {word} -- --{word2}",
+        "cd {word} && make",
+        "git log --oneline -{number}",
+        "sh {path} {word}",
+        "expr {number} + {number}",
+        "head -n {number} {path}",
     ],
     "held": [
         "tox -e {word}",
@@ -71,7 +101,7 @@ DENIED: Final = (
 def run(scene: Scene) -> Task:
     """Run a command, and say how it ended."""
     command = drawn(scene)
-    asked = scene.ask(orders.RUN, command=scene.quoted(command))
+    asked = scene.order(orders.RUN, command=scene.quoted(command))
     if scene.draw.random() < 0.05:
         ended = f"I wanted to run {command}, but it was not approved."
         denied: tuple[Message, ...] = (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from train.dressing import dressed
 from train.projects import File, Project, make_project
 from train.wording import Wordings, wording
 from train.words import Names, Split
@@ -43,6 +44,11 @@ class Scene:
         text, template = wording(self.draw, wordings, self.split, **slots)
         self.templates.append(template)
         return text
+
+    def order(self, wordings: Wordings, *, may_end: bool = True, **slots: str) -> str:
+        """Word what the person wants done, in training with what people say around it; see `dressed`."""
+        text = self.ask(wordings, **slots)
+        return dressed(self.draw, text, self.names.word, may_end=may_end) if self.split == "train" else text
 
     def pick(self, is_fit: Callable[[File], object]) -> File:
         """Draw a file that fits. Raises Unfit."""

@@ -6,6 +6,12 @@ from train.wording import Wordings
 
 THANKS: Final[Wordings] = {
     "train": [
+        "[cheers|ta|nice one|sweet|neat|lovely|brilliant][, that did it|, that works|, much better|!|]",
+        (
+            "[Thank you|Thanks] [very much|so much|again], that was [a great help|very useful|quick|all I "
+            "needed|it][.|!|]"
+        ),
+        "[That is|That's] [exactly|just|all] what I [needed|wanted][.|!|, thanks.]",
         (
             "[That was all|That is all|All done|That will do|That helps|It works now|Wonderful|Excellent|Amazing|"
             "Awesome|Fantastic][!|.|, thank you.]"
@@ -26,6 +32,13 @@ THANKS: Final[Wordings] = {
 
 HELLO: Final[Wordings] = {
     "train": [
+        (
+            "[Hello|Hi|Hey] there! I [installed|started|found] you [only |just |][five minutes|an hour|a "
+            "day] ago[ and wanted to say hi|]."
+        ),
+        "[yo|hey|hi|hello], you [there|up|awake|around][?|]",
+        "[Hi|Hello], this is my first time [with you|here|with an agent][.|!|]",
+        "[Testing|Test], [testing|one two][.|]",
         "[Good day|Good afternoon|Welcome back|Hiya|Salut|Hola|Servus|Ahoy|Morning|Evening][!|.|, vtcode.|]",
         "[How are things|How do you do|How are you today|What is new|Everything fine|All well|How is life]?",
         "[Nice|Good|Glad] to [see|meet] you[.|!|]",
@@ -44,6 +57,11 @@ HELLO: Final[Wordings] = {
 
 WHO: Final[Wordings] = {
     "train": [
+        "What [kinds|sorts] of [jobs|tasks|things|questions] [may|can|could] I [give|ask] you?",
+        "What [should|may|could] I [use you for|ask you to do]?",
+        "[Tell me|Explain] [how you work|what I can do with you|how I can use you][.|]",
+        "[Are you|Is this] [able to do anything|any good|useful|a chatbot]?",
+        "What are you [able to|allowed to|supposed to] do[ here|]?",
         "[Which|What] [model|program|kind of thing|assistant|software] are you?",
         (
             "What [are you good at|are you for|do you do|is your job|is your purpose|can I ask you|"
@@ -70,6 +88,26 @@ WHO: Final[Wordings] = {
 
 CHAT: Final[Wordings] = {
     "train": [
+        "[lol|haha|oops|ugh|meh|argh][, sorry|, wrong window|, never mind|, forget that|, my mistake|]",
+        "[Sorry|Oh sorry|Ah], [wrong window|that was not for you|I meant somebody else|never mind][.|]",
+        (
+            "I [have always|often] [found|thought] [programming|computers|maths|this] "
+            "[hard|frightening|difficult|fun|strange]. Is that [normal|common|bad]?"
+        ),
+        (
+            "[Somebody|My teacher|A friend] told me that [beginners|programmers|people] should [be "
+            "patient|sleep more|take breaks|read more]. [Do you agree|Is that so|What do you think]?"
+        ),
+        "[Right|Ok|So], I'm off [to lunch|home|to bed|for today][.|. Talk later!|, see you.]",
+        (
+            "I am going [to have lunch|home|for a walk|to bed] now. [Have a lovely|Have a nice|Enjoy your] "
+            "[afternoon|evening|day]!"
+        ),
+        "[I think|I believe|I guess] I [should|will] [go to bed|eat something|take a break|call it a day][.|]",
+        "Do you [ever |]get [bored|tired|lonely|angry][ of me|]?",
+        "[My|Our] [keyboard|monitor|coffee machine|printer|bus] [is broken|is new|is great|died][ again|][.|!|]",
+        "That was [a joke|not serious|a test|nothing][.|]",
+        "Do not do anything [yet|now|please][.|]",
         (
             "[My|Our|The] [dog|cat|boss|head|day|train|chair|tea|lunch|phone|neighbour] is [late|asleep|loud|"
             "broken|great|funny|too hot|gone|hungry|warm][.|!|]"
@@ -130,3 +168,34 @@ CANNOT: Final[Wordings] = {
         "Tell {who} that I am late.",
     ],
 }
+
+KNOW: Final[Wordings] = {
+    "train": [
+        "What [is|'s] a {concept}[ again|]?",
+        "what's a {concept}[?|]",
+        "What does {concept} mean[ in general|]?",
+        "[Explain|Tell me about] [the idea of |]{concept} [to me|in one sentence|in short|in simple words][.|]",
+        "[Explain|Describe] what a {concept} is[.|, please.]",
+        "How does a {concept} work[ in general|]?",
+        "What is the difference between a {concept} and a {other}?",
+        "{concept} or {other}[, what do you think|, which is better|: your opinion]?",
+        "[Honest opinion|Your opinion|Be honest|Hand on heart]: {concept} or {other}?",
+        "[Should I|Must one|Does everybody] [learn|use|know] {concept}?",
+        "Why do people [like|hate|use|need] {concept}?",
+        "Who invented {concept}?",
+        "Is {concept} [better|faster|older|harder] than {other}?",
+        "[One|Just a] sentence is enough: what is a {concept}?",
+        "[Can|Could] you teach me {concept}?",
+        "I [never|do not] understand {concept}. What is it?",
+    ],
+    "held": [],
+}
+CONCEPTS: Final = (
+    "closure|monad|thread|process|deadlock|semaphore|compiler|linker|interpreter|pointer|reference|stack|heap|queue|"
+    "hash table|binary tree|linked list|recursion|iterator|generator|decorator|coroutine|callback|promise|lambda|"
+    "unit test|code review|merge|rebase|branch|pull request|container|virtual machine|kernel|shell|socket|proxy|"
+    "load balancer|cache line|garbage collector|type system|interface|abstract class|design pattern|singleton|"
+    "index|transaction|foreign key|join|microservice|monolith|agile|scrum|vim|emacs|linux|windows|rust|go|java|"
+    "functional programming|inheritance|composition|big O|regular expression|race condition|memory leak"
+).split("|")
+"""What a person may ask about that no file has."""

@@ -1,5 +1,6 @@
 """Talk without a call, what cannot be done here, and tools that nobody has seen before."""
 
+import random
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from vtcode.providers import JsonObject, ToolSpec
 HELLO: Final = "Hello. What shall I look at?"
 WHO: Final = "I am vtcode, a coding agent. I read, search and edit files here, and I run commands."
 WELCOME: Final = "You are welcome."
+UNKNOWN: Final = "I know too little to say. I read, search and edit files here, and I run commands."
 HERE: Final = "I am here when there is something to do in the code."
 CANNOT: Final = "I cannot do that. I read, search and edit files here, and I run commands."
 
@@ -252,6 +254,9 @@ FOREIGN: Final[dict[Split, tuple[Foreign, ...]]] = {
         ),
     ),
 }
+_SETS: Final = random.Random("sets")
+_OFFERED: Final = [_SETS.sample(FOREIGN["train"], 1 + number % 3) for number in range(40)]
+"""What servers offer together."""
 _DAYS: Final = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday today tomorrow".split()
 
 
@@ -269,11 +274,23 @@ def cannot(scene: Scene) -> Task:
     return Task(messages=(asks(scene.ask(smalltalk.CANNOT, who=who)), says(CANNOT)), wanted=("cannot",))
 
 
+def know(scene: Scene) -> Task:
+    """Say that a question is beyond so small a model, and look nothing up."""
+    concept, other = scene.draw.sample(smalltalk.CONCEPTS, 2)
+    asked = scene.order(smalltalk.KNOW, concept=concept, other=other)
+    return Task(messages=(asks(asked), says(UNKNOWN)))
+
+
 def foreign(scene: Scene) -> Task:
     """Use a tool of a server, with one or two others beside it."""
     draw, names = scene.draw, scene.names
-    offered = draw.sample(FOREIGN[scene.split], draw.randrange(1, 4))
-    used = offered[0]
+    if scene.split == "train":
+        # Few different sets, so that many conversations have the same instructions and are computed at once.
+        offered = draw.choice(_OFFERED)
+        used = draw.choice(offered)
+    else:
+        offered = draw.sample(FOREIGN[scene.split], draw.randrange(1, 4))
+        used = offered[0]
     match used.name.partition("__")[0]:
         case "tracker" | "orders" | "flights":
             value: str | int = draw.randrange(1, 9000)
@@ -289,7 +306,8 @@ def foreign(scene: Scene) -> Task:
     argument = value
     if used.name.startswith("db__"):
         argument = asked[asked.index("select") :]
-    draw.shuffle(offered)
+    if scene.split == "held":
+        draw.shuffle(offered)
     return Task(
         messages=(
             asks(asked),

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import keyword
 import random
+import re
 import sysconfig
 from collections import Counter
 from pathlib import Path
@@ -49,6 +50,14 @@ def words(split: Split) -> tuple[str, ...]:
 
 
 @functools.cache
+def plain_words(split: Split) -> tuple[str, ...]:
+    """Give the words of plain English that the standard library is described in."""
+    modules = Counter(word for path in _modules() for word in _described(_tree(path)))
+    usable = {word for word, count in modules.items() if count >= _SHARED_BY and not keyword.iskeyword(word)}
+    return tuple(sorted(word for word in usable if split_of(word) == split))
+
+
+@functools.cache
 def functions(split: Split) -> tuple[Function, ...]:
     """Give short functions of the modules that belong to a split, and whose names do as well."""
     found: list[Function] = []
@@ -82,6 +91,12 @@ def _parts(tree: ast.Module) -> set[str]:
     return {part.lower() for name in names for part in name.split("_")}
 
 
+def _described(tree: ast.Module) -> set[str]:
+    kinds = (ast.Module, ast.FunctionDef, ast.ClassDef)
+    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds))
+    return {word for text in texts for word in re.findall(r"(?<![\w'`.*-])[a-z]{3,10}(?![\w'`*-])", text)}
+
+
 class Names:
     """Draws names of one split, and remembers them."""
 
@@ -92,6 +107,10 @@ class Names:
 
     def word(self) -> str:
         """Draw a word: mostly a real one, else one that nobody has seen, so that copying is what is learned."""
+        if self.split == "train" and self.draw.random() < 0.4:
+            word = self.draw.choice(plain_words(self.split))
+            self.drawn.add(word)
+            return word
         is_real = self.draw.random() < 0.9
         word = self.draw.choice(words(self.split)) if is_real else self._invented()
         self.drawn.add(word)
