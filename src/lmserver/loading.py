@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -118,11 +119,16 @@ async def _merged(plan: LoadPlan, context_length: int, threads: int, adapter: Ad
         log.warning("%s", one_line(message))
         return None
 
-    async def load_base() -> LlamaEngine:
+    async def load_another(path: Path) -> LlamaEngine:
         fitting = fitting_context(plan.model, context_length, available(()))
-        return await _llama(plan, fitting, threads, None)
+        return await _llama(plan, fitting, threads, None, path=path)
 
-    return MergedEngine(copy, adapter.prompt_prefix, load_base)
+    return MergedEngine(
+        copy,
+        adapter.prompt_prefix,
+        load_copy=functools.partial(load_another, wanted.to),
+        load_base=functools.partial(load_another, plan.model.path),
+    )
 
 
 def _refuse(model: Model, adapter: Adapter) -> None:

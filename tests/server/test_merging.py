@@ -12,7 +12,7 @@ from lmserver.catalog import Catalog
 from lmserver.errors import StorageError
 from lmserver.merging import Merge, merge
 from tests.server.test_adapter import MODEL, adapter, choose, reply
-from tests.support.processes import clean_environment, run, running_server
+from tests.support.processes import clean_environment, descendants, run, running_server
 
 Q4_0 = gguf.GGMLQuantizationType.Q4_0
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
@@ -115,6 +115,22 @@ def test_the_copy_answers_the_prompts_that_it_is_for_and_the_base_all_others(roo
         assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.")
     assert [path.stat().st_mtime_ns for path in copies(root)] == [made]
     assert "laid over it" not in (home / "server.log").read_text()
+
+
+def test_of_copy_and_base_only_what_is_asked_for_is_in_memory(root: Path, home: Path) -> None:
+    choose(home, str(adapter(home / "own.gguf", strength=1.0, prefix="You are a geographer", merged_types="Q4_0")))
+    environment = clean_environment(home, {"LMSTUDIO_MODELS_DIR": str(root)})
+    with running_server(environment, home / "server.log") as server:
+
+        def engines() -> int:
+            found = (Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(server.process.pid))
+            return sum(b"llama_child" in line for line in found)
+
+        assert "Paris" in reply(server.url, "You are a teacher. Answer in short.") and engines() == 1
+        assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.") and engines() == 2
+        assert "Paris" in reply(server.url, "You are a teacher. Answer in short.") and engines() == 2
+    with running_server(environment, home / "server.log") as server:
+        assert "Paris" not in reply(server.url, "You are a geographer. Answer in short.") and engines() == 1
 
 
 def test_where_no_copy_can_be_made_the_adapter_is_laid_over_the_base(root: Path, home: Path) -> None:

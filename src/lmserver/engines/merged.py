@@ -3,71 +3,89 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final
 
 from lmserver.engines import CompletionRequest, Embedded, GenerationRequest, Piece
 from lmserver.engines.llama import LlamaEngine
 from lmserver.engines.llama_process import begins_with
 
+COPY: Final = True
+BASE: Final = False
+
 
 class MergedEngine:
-    """The copy from the beginning, and the base from the first request that is not for the adapter."""
+    """The copy for requests that begin as the adapter was trained, and the base for all others.
 
-    def __init__(self, merged: LlamaEngine, prefix: str, load_base: Callable[[], Awaitable[LlamaEngine]]) -> None:
+    Each is there from the first request that is for it. The copy is loaded beforehand, since most who have it are
+    agents; if the first request of all is for the base, the copy makes room.
+    """
+
+    def __init__(
+        self,
+        copy: LlamaEngine,
+        prefix: str,
+        load_copy: Callable[[], Awaitable[LlamaEngine]],
+        load_base: Callable[[], Awaitable[LlamaEngine]],
+    ) -> None:
         """Take a loaded copy.
 
         Args:
-            merged: the copy.
+            copy: the copy.
             prefix: how the instructions begin that it is for.
-            load_base: loads the base; raises `ApiError` when it cannot.
+            load_copy: loads it once more; raises `ApiError` when it cannot.
+            load_base: loads the base; likewise.
         """
-        self._merged = merged
+        self._first = copy
+        self._engines = {COPY: copy}
+        self._loads = {COPY: load_copy, BASE: load_base}
         self._prefix = prefix
-        self._load_base = load_base
-        self._base: LlamaEngine | None = None
         self._one_load = asyncio.Lock()
+        self._is_used = False
         self._is_closed = False
 
     @property
     def context_length(self) -> int:
-        return self._merged.context_length
+        return self._first.context_length
 
     @property
     def parallel(self) -> int:
-        return self._merged.parallel
+        return self._first.parallel
 
     @property
     def is_alive(self) -> bool:
-        return self._merged.is_alive and (self._base is None or self._base.is_alive)
+        return all(engine.is_alive for engine in self._engines.values())
 
     async def close(self) -> None:
         self._is_closed = True
         # A load that goes on is waited for: else its child would be left.
         async with self._one_load:
-            base, self._base = self._base, None
-        await asyncio.gather(*(engine.close() for engine in (self._merged, base) if engine is not None))
+            await asyncio.gather(*(engine.close() for engine in self._engines.values()))
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Piece]:
-        engine = await self._engine(is_adapted=begins_with({"messages": request.messages}, self._prefix))
+        engine = await self._engine(is_for=begins_with({"messages": request.messages}, self._prefix))
         async with contextlib.aclosing(engine.generate(request)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def complete(self, request: CompletionRequest) -> AsyncGenerator[Piece]:
-        engine = await self._engine(is_adapted=begins_with({"prompt": request.prompt}, self._prefix))
+        engine = await self._engine(is_for=begins_with({"prompt": request.prompt}, self._prefix))
         async with contextlib.aclosing(engine.complete(request)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def embed(self, inputs: list[str] | list[list[int]]) -> Embedded:
-        return await self._merged.embed(inputs)
+        return await (await self._engine(is_for=BASE)).embed(inputs)
 
     async def render(self, request: GenerationRequest) -> str:
-        return await self._merged.render(request)
+        engine = await self._engine(is_for=begins_with({"messages": request.messages}, self._prefix))
+        return await engine.render(request)
 
-    async def _engine(self, *, is_adapted: bool) -> LlamaEngine:
-        if is_adapted:
-            return self._merged
+    async def _engine(self, *, is_for: bool) -> LlamaEngine:
         async with self._one_load:
-            if self._base is None and not self._is_closed:
-                self._base = await self._load_base()
-        return self._base or self._merged
+            if is_for not in self._engines and not self._is_closed:
+                self._engines[is_for] = await self._loads[is_for]()
+                if not self._is_used:
+                    await self._engines.pop(not is_for).close()
+            self._is_used = True
+        # Of a closed engine, each says itself that it is.
+        return self._engines.get(is_for, self._first)
