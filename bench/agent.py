@@ -204,7 +204,7 @@ def default_tokenizer() -> Any:
     import httpx2
     import xllamacpp
 
-    model = next((REPOSITORY / ".cache" / "models").glob("**/SmolLM2*.gguf"))
+    model = next((REPOSITORY / ".cache" / "models").glob("*/*/SmolLM2*.gguf"))
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
     parameters.verbosity = 0

@@ -58,7 +58,7 @@ def main() -> None:
     """Print a line a profile."""
     import xllamacpp
 
-    model = next((REPOSITORY / ".cache" / "models").glob("**/*.gguf"))
+    model = next((REPOSITORY / ".cache" / "models").glob("*/*/*.gguf"))
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
     parameters.verbosity = 0

@@ -73,7 +73,7 @@ CONVERSATION = [
 
 def run(models: Path, template: str, *requests: GenerationRequest) -> list[list[Piece]]:
     async def all_of_them() -> list[list[Piece]]:
-        path = next(models.glob("**/*.gguf"))
+        path = next(models.glob("*/*/*.gguf"))
         engine = await LlamaEngine.load(path, template, context_length=2048, parallel=1, threads=1)
         try:
             return [[piece async for piece in engine.generate(request)] for request in requests]

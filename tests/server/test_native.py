@@ -50,7 +50,7 @@ def folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def link(models: Path, home: Path, repo: str) -> Path:
     path = home / "models/Someone" / repo / "model.gguf"
     path.parent.mkdir(parents=True, exist_ok=True)
-    original = next(models.glob("**/*.gguf"))
+    original = next(models.glob("*/*/*.gguf"))
     try:
         os.link(original, path)
     except OSError:

@@ -54,7 +54,7 @@ def build_generator() -> None:
 
     aside = GENERATOR.with_name(".building")
     shutil.rmtree(aside, ignore_errors=True)
-    build(next(DEFAULT_MODELS.glob("**/*.gguf")), aside)
+    build(next(DEFAULT_MODELS.glob("*/*/*.gguf")), aside)
     aside.rename(GENERATOR)
 
 
