@@ -379,7 +379,9 @@ ORDINAL_LINE: Final[Wordings] = {
         "I [want|need|would like] to [see|read] the {number} line of {path}[.|]",
         "How does the {number} line in {path} [go|read]?",
     ],
-    "held": [],
+    "held": [
+        "The {number} line of {path} reads how?",
+    ],
 }
 
 RETURNS_THERE: Final[Wordings] = {
@@ -394,7 +396,10 @@ RETURNS_THERE: Final[Wordings] = {
         "I [wonder|want to know|need to know] what {name} in {path} [returns|gives back][.|]",
         "[Tell me|Say] what {name} ({path}) returns[.|]",
     ],
-    "held": [],
+    "held": [
+        "What is handed back by {name}, as written in {path}?",
+        "From {path}: the outcome of {name}?",
+    ],
 }
 
 SAID: Final[Wordings] = {
@@ -409,5 +414,8 @@ SAID: Final[Wordings] = {
         "What can I [learn|read] in {path}?",
         "[Read|See] {path} and tell me what it [is about|says][.|]",
     ],
-    "held": [],
+    "held": [
+        "What stands in {path}?",
+        "Give me the gist of {path}",
+    ],
 }

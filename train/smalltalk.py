@@ -188,7 +188,10 @@ KNOW: Final[Wordings] = {
         "[Can|Could] you teach me {concept}?",
         "I [never|do not] understand {concept}. What is it?",
     ],
-    "held": [],
+    "held": [
+        "Have you an opinion on {concept} versus {other}?",
+        "I forgot what {concept} stands for, remind me.",
+    ],
 }
 CONCEPTS: Final = (
     "closure|monad|thread|process|deadlock|semaphore|compiler|linker|interpreter|pointer|reference|stack|heap|queue|"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.agent.tools import Toolbox
 from train.dataset import KINDS, Sample, held_out, misplaced, shared, training
+from train.dressing import dressed
 from train.format import SPECS
 from train.scene import Scene, Task, Unfit
 from train.words import Split
@@ -44,9 +45,9 @@ def test_a_seed_makes_the_same_samples_again(learnt: list[Sample]) -> None:
     assert training(40, seed=1) != learnt[:40]
 
 
-def test_every_kind_is_in_both_splits(learnt: list[Sample], held: list[Sample]) -> None:
+def test_every_kind_that_is_measured_is_in_both_splits(learnt: list[Sample], held: list[Sample]) -> None:
     assert {sample.kind.partition(" + ")[0] for sample in learnt} == set(KINDS)
-    assert {sample.kind for sample in held} == set(KINDS) - {"mistaken"}
+    assert {sample.kind for sample in held} == {kind for kind, (_, _, share) in KINDS.items() if share}
 
 
 def test_every_reply_is_one_that_the_grammar_lets_through(learnt: list[Sample], held: list[Sample]) -> None:
@@ -63,6 +64,15 @@ def test_every_reply_is_one_that_the_grammar_lets_through(learnt: list[Sample], 
                 jsonschema.validate(json.loads(full.messages[-1].text), request.schema or {})
 
 
+def test_what_is_said_around_an_order_leaves_the_order_as_it_was() -> None:
+    draw = random.Random(1)
+    order = "Set port to 90 in app.toml."
+    for _ in range(300):
+        said = dressed(draw, order, lambda: "harbour", may_end=True)
+        assert "Set port to 90 in app.toml" in said
+        assert dressed(draw, order, lambda: "harbour", may_end=False).count(order) == 1
+
+
 def test_an_answer_holds_what_it_is_judged_by(learnt: list[Sample], held: list[Sample]) -> None:
     for sample in (*learnt, *held):
         last = sample.messages[-1]
@@ -71,7 +81,7 @@ def test_an_answer_holds_what_it_is_judged_by(learnt: list[Sample], held: list[S
 
 
 @pytest.mark.parametrize("split", ["train", "held"])
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"foreign", "talk", "cannot", "run", "injected"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"foreign", "talk", "know", "cannot", "run", "injected"}))
 def test_results_are_what_the_tools_return(kind: str, split: Split, tmp_path: Path) -> None:
     scene, task = made(kind, split)
     toolbox = Toolbox(tmp_path)
