@@ -27,7 +27,7 @@ _SAVED_EVERY: Final = 120.0
 class Plan(msgspec.Struct, frozen=True):
     """All that a run depends on, the base and the programs apart."""
 
-    samples: int = 8_000
+    samples: int = 7_000
     seed: int = 0
     rank: int = 16
     rate: float = 5e-4

@@ -165,7 +165,8 @@ def ran(scene: Scene, command: str) -> tuple[tuple[Message, ...], str]:
         if body[-1:] == [f"bash: {command.split()[0]}: command not found"]
         else draw.choice((1, 1, 2))
     )
-    output = "\n".join([f"exit code {code}", *body])
+    before = _before(scene, command, is_ok=is_ok) if scene.split == "train" else []
+    output = "\n".join([f"exit code {code}", *before, *body])
     verb = "ended" if is_ok else "failed"
     ended = (
         f"{command} {verb} with exit code {code}: {body[-1]}"
@@ -173,3 +174,27 @@ def ran(scene: Scene, command: str) -> tuple[tuple[Message, ...], str]:
         else f"{command} ended with exit code 0 and printed nothing."
     )
     return (call("run_terminal_cmd", command=command), result("run_terminal_cmd", output, is_error=not is_ok)), ended
+
+
+def _before(scene: Scene, command: str, *, is_ok: bool) -> list[str]:
+    """Make up what a command prints before its last words: tests and programs say much when they fail."""
+    names, draw = scene.names, scene.draw
+    if draw.random() < 0.5:
+        return []
+    name, number, other = names.word(), names.number(), names.number()
+    why = draw.choice((f"{number} != {other}", "False is not true", f"'{name}' not found in [{number}]", ""))
+    trace = [
+        "Traceback (most recent call last):",
+        f'  File "{draw.choice(scene.project.paths)}", line {draw.randrange(1, 90)}, in test_{name}',
+        f"    self.assertEqual({name}, {number})",
+        f"AssertionError: {why}" if why else "AssertionError",
+    ]
+    if "unittest" in command:
+        dots = "." * draw.randrange(1, 9)
+        if is_ok:
+            return [dots, "-" * 70]
+        head = f"FAIL: test_{name} (tests.test_{names.word()}.{name.capitalize()}Test.test_{name})"
+        return [f"{dots}F", "=" * 70, head, "-" * 70, *trace, "", "-" * 70]
+    if "test" in command:
+        return [f"FAILED tests/test_{name}.py::test_{names.word()} - {trace[-1]}"] if not is_ok else [f"{name} ok"]
+    return trace[:3] if not is_ok else [f"{name}: {number}", f"{names.word()} {names.word()}"][: draw.randrange(3)]
