@@ -56,7 +56,7 @@ class CompactProfile:
             tools: what may be called.
             is_narrow: whether the model knows these prompts and nothing else: then it is shown no project's notes,
                 asked for no summaries, and writes what it finds likeliest, within bounds. It edits by whole lines of
-                files that it has read, and searches for words that the person wrote.
+                files that it has read, and searches for, runs and writes words that the person wrote.
         """
         self._is_narrow = is_narrow
         self.takes_notes = self.can_sum_up = not is_narrow
