@@ -11,6 +11,8 @@ MOST_LINES: Final = 400
 _MOST_STRETCHES: Final = 1_000
 """Stretches of words to choose from: some hundredths of a second for the server's compiler."""
 _MOST_IN_A_STRETCH: Final = 60
+_MOST_CHARACTERS: Final = 100_000
+"""Of all stretches together."""
 _ORDINALS: Final = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
 _RANGE: Final = re.compile(
     r"\blines? (\d{1,6})\b(?>(?:(?: ?- ?| to | through | and )(?:line )?(\d{1,6})\b)?)(?!, ?(?:\d|in\b))"
@@ -41,9 +43,7 @@ _ASKING: Final = frozenset(
 """Words of which a question is made, and nothing that a change could put in."""
 _QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b", re.IGNORECASE)
 """How a task begins in which "set" asks what was set."""
-
-
-_QUOTED: Final = re.compile(r"""(?<!\w)(?:"([^"\n]{3,})"|'([^'\n]{3,})'|`([^`\n]{3,})`)(?!\w)""")
+_QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`)(?!\w)""")
 _RUN: Final = re.compile(r"\S+")
 _ENDS: Final = ".,;:?!"
 _PAIRS: Final = frozenset({'""', "''", "``", "()", "“”", "\u2018\u2019"})
@@ -70,20 +70,27 @@ def paths_said(task: str) -> tuple[str, ...]:
 def stretches(texts: Sequence[str]) -> tuple[str, ...]:
     """Give all runs of words in texts, of the first ones first: a command or a text that is said is one of them."""
     found: dict[str, None] = {}
+    left = _MOST_CHARACTERS
     for text in texts:
         words = [match.span() for match in _RUN.finditer(text)]
-        longest = max(1, (_MOST_STRETCHES - len(found)) // max(1, len(words)))
+        longest = min(_MOST_IN_A_STRETCH, max(1, (_MOST_STRETCHES - len(found)) // max(1, len(words))))
         for index, (start, _) in enumerate(words):
-            for _, end in words[index : index + min(longest, _MOST_IN_A_STRETCH)]:
-                whole = text[start:end]
-                plain = whole.rstrip(_ENDS)
-                inner = plain[1:-1] if plain[:1] + plain[-1:] in _PAIRS else ""
-                # What ends in a mark of its own may have another one of the sentence behind it.
-                shorter = whole[:-1] if whole[-1:] in _ENDS else whole
-                found |= dict.fromkeys(each for each in (whole, shorter, plain, inner) if each.strip())
-        if len(found) >= _MOST_STRETCHES:
-            break
-    return tuple(found)[: 2 * _MOST_STRETCHES]
+            for _, end in words[index : index + longest]:
+                new = [each for each in _as_meant(text[start:end]) if each not in found]
+                left -= sum(map(len, new))
+                if left < 0 or len(found) > 2 * _MOST_STRETCHES:
+                    return tuple(found)
+                found |= dict.fromkeys(new)
+    return tuple(found)
+
+
+def _as_meant(said: str) -> list[str]:
+    """Give what a run of words can be with, and without, the marks of the sentence that it stands in."""
+    plain = said.rstrip(_ENDS)
+    inner = plain[1:-1] if plain[:1] + plain[-1:] in _PAIRS else ""
+    # What ends in a mark of its own may have another one of the sentence behind it.
+    shorter = said[:-1] if said[-1:] in _ENDS else said
+    return [each for each in dict.fromkeys((said, shorter, plain, inner)) if each.strip()]
 
 
 def rewriting(line: str, task: str) -> str:
@@ -91,7 +98,7 @@ def rewriting(line: str, task: str) -> str:
 
     A word is put in as it is, or as a part between underscores and capitals.
     """
-    names = {*re.findall(r"\w+", f"{line} {task}")}
+    names = set(re.findall(r"\w+", line) + re.findall(r"\w+", task)[:MOST_LINES])
     parts = {part for name in names for part in _PART.findall(name)}
     marks = {*re.findall(r"[^\w\n]", f"{line} {task}"), " ", "_", *"\"'"}
     if "import" in task.casefold():
@@ -129,7 +136,7 @@ def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]
             is_within = is_named
         if is_named or is_within:
             named.append(line)
-    quotations = [next(filter(None, groups)) for groups in _QUOTED.findall(task)]
+    quotations = [said.group()[1:-1] for said in _QUOTED.finditer(task)]
     quoted = tuple(line for line in lines if any(said in line for said in quotations))
     if quoted:
         return quoted

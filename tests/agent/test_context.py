@@ -275,6 +275,8 @@ def test_of_a_very_long_text_the_runs_of_words_are_short_and_few() -> None:
     long = " ".join(f"word{number}" for number in range(5_000))
     assert len(stretches([long])) <= 2_000
     assert len(stretches(["make " * 90])) < 100
+    huge = "x" * 90_000
+    assert sum(map(len, stretches([f"{huge} {huge}", "make"]))) <= 100_000
 
 
 def test_what_a_narrow_model_writes_into_a_new_file_was_said() -> None:
