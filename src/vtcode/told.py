@@ -8,9 +8,10 @@ MOST_COPIED: Final = 200
 """Characters of a word or a line that can be copied."""
 MOST_LINES: Final = 400
 """Lines of a file, and words of the person, that can be copied from; a grammar of more takes long to make."""
-_MOST_STRETCHES: Final = 1_000
+_MOST_STRETCHES: Final = 1_500
 """Stretches of words to choose from: some hundredths of a second for the server's compiler."""
-_MOST_IN_A_STRETCH: Final = 60
+_MOST_OF_AN_END: Final = 40
+"""Words at either end of a long text."""
 _MOST_CHARACTERS: Final = 100_000
 """Of all stretches together."""
 _ORDINALS: Final = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
@@ -73,14 +74,17 @@ def stretches(texts: Sequence[str]) -> tuple[str, ...]:
     left = _MOST_CHARACTERS
     for text in texts:
         words = [match.span() for match in _RUN.finditer(text)]
-        longest = min(_MOST_IN_A_STRETCH, max(1, (_MOST_STRETCHES - len(found)) // max(1, len(words))))
-        for index, (start, _) in enumerate(words):
-            for _, end in words[index : index + longest]:
-                new = [each for each in _as_meant(text[start:end]) if each not in found]
-                left -= sum(map(len, new))
-                if left < 0 or len(found) > 2 * _MOST_STRETCHES:
-                    return tuple(found)
-                found |= dict.fromkeys(new)
+        # Of a long text, what is to be done stands at its beginning or at its end.
+        parts = [words] if len(words) <= 2 * _MOST_OF_AN_END else [words[:_MOST_OF_AN_END], words[-_MOST_OF_AN_END:]]
+        longest = max(1, (_MOST_STRETCHES - len(found)) // max(1, sum(map(len, parts))))
+        for part in parts:
+            for index, (start, _) in enumerate(part):
+                for _, end in part[index : index + longest]:
+                    new = [each for each in _as_meant(text[start:end]) if each not in found]
+                    left -= sum(map(len, new))
+                    if left < 0 or len(found) >= 2 * _MOST_STRETCHES:
+                        return tuple(found)
+                    found |= dict.fromkeys(new)
     return tuple(found)
 
 
