@@ -20,8 +20,6 @@ LOG: Final = "log.jsonl"
 _WARM_UP: Final = 0.04
 _LEAST: Final = 0.05
 """What is left of the learning rate at the end."""
-_SAVED_EVERY: Final = 120.0
-"""Seconds between checkpoints."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -55,7 +53,14 @@ class Progress(msgspec.Struct, frozen=True):
         )
 
 
-def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None], most: int | None = None) -> Student:
+def fit(
+    base: Path,
+    folder: Path,
+    plan: Plan,
+    tell: Callable[[Progress], None],
+    most: int | None = None,
+    saved_every: float = 120.0,
+) -> Student:
     """Train, or go on where a run in `folder` was ended.
 
     Args:
@@ -64,6 +69,7 @@ def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None], 
         plan: what to train on, and how.
         tell: is told of each step.
         most: steps after which it ends early, its rate fallen to the end by then; it may change when a run goes on.
+        saved_every: seconds between checkpoints.
 
     Raises:
         ValueError: the run in `folder` is of another plan.
@@ -95,7 +101,7 @@ def fit(base: Path, folder: Path, plan: Plan, tell: Callable[[Progress], None], 
             log.write(json.dumps(msgspec.to_builtins(progress)) + "\n")
             log.flush()
             tell(progress)
-            if time.monotonic() - saved > _SAVED_EVERY or step == len(batches):
+            if time.monotonic() - saved > saved_every or step == len(batches):
                 _save(folder, plan, student, optimizer, step, read)
                 saved = time.monotonic()
     return student
