@@ -57,7 +57,7 @@ class Projection(nn.Module):
 class _Merged(torch.autograd.Function):
     """A product with the merged weights, whose gradients go to the adapters that they were merged from.
 
-    A third faster than to add the adapters' own products, which are small ones, on a CPU.
+    On a CPU, a step takes an eighth less than with the adapters' own products, which are small ones, beside it.
     """
 
     @staticmethod
