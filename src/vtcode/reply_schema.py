@@ -28,7 +28,7 @@ _FILE: Final = {"read_file": "path", "edit_file": "path"}
 _FOLDER: Final = {"list_files": "path"}
 _EITHER: Final = {"grep_file": "path"}
 _OWN: Final = frozenset({*_FILE, *_FOLDER, *_EITHER, "write_file", "run_terminal_cmd"})
-_MOST_APART: Final = 24
+_MOST_APART: Final = 12
 """Lines of a file for which it is said one by one what they can become."""
 _FOOTER: Final = re.compile(r"\n\[(?:lines \d+-\d+ of \d+|not UTF-8)[^\n]*\]\Z")
 """What a read says of itself below the lines."""
@@ -185,16 +185,13 @@ def _edits(properties: JsonObject, path: str, copied: Copied) -> list[JsonObject
     if path not in properties["path"].get("enum", (path,)) or not says_more(copied.task, path, lines):
         return []
     meant = lines_meant(lines, path, copied.task)
-    groups = [(line,) for line in meant] if len(meant) <= _MOST_APART else [meant]
-    return [
-        {
-            **properties,
-            "path": {"const": path},
-            "old_str": {"enum": list(group)},
-            "new_str": {"type": "string", "pattern": rewriting(" ".join(group), copied.task)},
-        }
-        for group in groups
-    ]
+    many: JsonObject = {"old_str": {"enum": list(meant)}, "new_str": properties["new_str"]}
+    texts = [_edit(line, copied.task) for line in meant] if len(meant) <= _MOST_APART else [many]
+    return [{**properties, "path": {"const": path}} | text for text in texts]
+
+
+def _edit(line: str, task: str) -> JsonObject:
+    return {"old_str": {"const": line}, "new_str": {"type": "string", "pattern": rewriting(line, task)}}
 
 
 def _is_free(schema: JsonObject) -> bool:

@@ -46,6 +46,8 @@ _QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b"
 """How a task begins in which "set" asks what was set."""
 _QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`)(?!\w)""")
 _RUN: Final = re.compile(r"\S+")
+_TOKEN: Final = re.compile(r"\d+(?:\.\d+)+|\w+")
+_RENAMING: Final = re.compile(r"\b(?:re)?nam(?:e|ed|ing)\b|\bcall(?:ed)?\b", re.I)
 _ENDS: Final = ".,;:?!"
 _PAIRS: Final = frozenset({'""', "''", "``", "()", "“”", "\u2018\u2019"})
 _VERSION: Final = re.compile(r"v?\d+(?:\.\d+)*|\W+")
@@ -100,16 +102,20 @@ def _as_meant(said: str) -> list[str]:
 def rewriting(line: str, task: str) -> str:
     """Give the pattern of what a line can become: of its words and the task's, with what stands between them.
 
-    A word is put in as it is, or as a part between underscores and capitals.
+    A word is put in as it is, or as a part between underscores and capitals; a number as a whole.
     """
-    names = set(re.findall(r"\w+", line) + re.findall(r"\w+", task)[:MOST_LINES])
-    parts = {part for name in names for part in _PART.findall(name)}
+    names = set(_TOKEN.findall(line) + _TOKEN.findall(task)[:MOST_LINES])
+    parts = {part for name in names for part in _PART.findall(name) if part.isalpha()}
     marks = {*re.findall(r"[^\w\n]", f"{line} {task}"), " ", "_", *"\"'"}
     if "import" in task.casefold():
         parts |= {"import", "from"}
         marks.add("\n")
-    each = "|".join(sorted(names | parts, key=lambda word: (-len(word), word)))
+    each = "|".join(map(re.escape, sorted(names | parts, key=lambda word: (-len(word), word))))
     return f"^(?:{each}|[{''.join(map(_escaped, sorted(marks)))}])*$"
+
+
+def _escaped(mark: str) -> str:
+    return f"\\x{ord(mark):02x}" if mark.isascii() else mark
 
 
 def range_said(task: str) -> tuple[int, int] | None:
@@ -138,7 +144,8 @@ def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]
         is_named = not _words(line).isdisjoint(told - _GLUE)
         if _DEFINITION.match(line):
             is_within = is_named
-        if is_named or is_within:
+        # A name is changed where it stands, and not in what it is the name of.
+        if is_named or (is_within and not _RENAMING.search(task)):
             named.append(line)
     quotations = [said.group()[1:-1] for said in _QUOTED.finditer(task)]
     quoted = tuple(line for line in lines if any(said in line for said in quotations))
@@ -158,10 +165,6 @@ def says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
     asking = _ASKING | {"set"} if _QUESTION.match(task) else _ASKING
     spoken_of = told - {word.casefold() for word in WORD.findall(_without(task, path))}.intersection(asking)
     return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))
-
-
-def _escaped(mark: str) -> str:
-    return f"\\x{ord(mark):02x}" if mark.isascii() else mark
 
 
 def _without(task: str, path: str) -> str:

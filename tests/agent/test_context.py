@@ -1,6 +1,7 @@
 """Profiles: which one a model gets, and what the compact one shows, enforces and reads."""
 
 import json
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -108,7 +109,15 @@ def made(id: str, name: str, text: str, status: Status = Status.OK, **arguments:
 
 
 def edits(schema: dict[str, object], path: str, old: str) -> bool:
-    return accepts(schema, "edit_file", path=path, old_str=old, new_str=old)
+    """Tell whether a line can be edited, whatever into."""
+    branches = [branch["properties"] for branch in cast("list[dict[str, Any]]", schema["anyOf"])]
+    edit = [each["arguments"]["properties"] for each in branches if each["name"]["const"] == "edit_file"]
+    return any(
+        jsonschema.Draft202012Validator({"properties": {name: each[name] for name in ("path", "old_str")}}).is_valid(
+            {"path": path, "old_str": old}
+        )
+        for each in edit
+    )
 
 
 def test_a_narrow_model_edits_nothing_but_lines_that_it_has_read() -> None:
@@ -297,7 +306,16 @@ def test_what_a_narrow_model_makes_of_a_line_is_of_its_words_and_the_persons() -
     assert becomes("log_level in a.py is debug now", 'log_level = "info"', 'log_level = "debug"')
     assert becomes("Call log_level in a.py loglevel", 'log_level = "info"', 'loglevel = "info"')
     assert not becomes("log_level in a.py is debug now", 'log_level = "info"', "port = 80")
+    assert not becomes("Set port to 1.90 in a.py", "port = 80", "port = 90")
     assert becomes("a.py needs import re", "port = 80", "import re\n\nport = 80")
+    assert not becomes("a.py needs import re", "port = 80", "import os\n\nport = 80")
+    assert becomes("Put 'x = 1' into a.py instead of port = 80", "port = 80", "x = 1")
+
+
+def test_what_is_renamed_is_renamed_where_its_name_stands() -> None:
+    seen = made("1", "read_file", FLIPPED, path="a.py")
+    schema = narrow(UserMessage("Rename pick to choose in a.py"), *seen)
+    assert edits(schema, "a.py", PICK) and not edits(schema, "a.py", IF)
 
 
 def test_a_text_that_is_quoted_says_which_line_is_meant() -> None:
