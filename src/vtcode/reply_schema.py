@@ -13,6 +13,8 @@ from vtcode.told import (
     MOST_COPIED,
     MOST_LINES,
     WORD,
+    asks_where,
+    commands,
     lines_meant,
     paths_said,
     range_said,
@@ -33,6 +35,7 @@ _MOST_APART: Final = 12
 _FOOTER: Final = re.compile(r"\n\[(?:lines \d+-\d+ of \d+|not UTF-8)[^\n]*\]\Z")
 """What a read says of itself below the lines."""
 _SAID: Final[JsonObject] = {"$ref": "#/$defs/said"}
+_COMMAND: Final[JsonObject] = {"$ref": "#/$defs/command"}
 _LINE: Final[JsonObject] = {"$ref": "#/$defs/line"}
 _SPOOLED: Final = re.compile(r"@output/\d{1,6}")
 
@@ -49,6 +52,8 @@ class Copied(msgspec.Struct, frozen=True):
     file that is written is one of the other paths in it: those that are there are edited."""
     said: tuple[str, ...] = ()
     """Runs of words that the person wrote: a command, the text of a file, and what other tools take are of these."""
+    is_searched: bool = False
+    """Whether a search was made for the task: who asks where something is can be told now."""
 
 
 def reply_schema(
@@ -92,6 +97,7 @@ def reply_schema(
         schema["$defs"] = {
             "said": {"enum": list(copied.said)},
             "line": {"enum": [f"{each}\n" for each in copied.said]},
+            "command": {"enum": list(commands(copied.said))},
         }
     return schema
 
@@ -102,15 +108,18 @@ def copied(messages: Sequence[Message]) -> Copied:
     texts: dict[str, list[str]] = {}
     calls: dict[str, ToolCall] = {}
     tasks: list[str] = []
+    is_searched = False
     for message in messages:
         match message:
             case UserMessage(text=text, by_program=False):
                 tasks.insert(0, text)
+                is_searched = False
                 words |= dict.fromkeys(word for word in WORD.findall(text) if len(word) <= MOST_COPIED)
             case AssistantMessage():
                 calls |= {call.id: call for call in message.calls}
             case ToolResult(call_id=id, status=Status.OK, text=text) if id in calls:
                 _seen(texts, calls[id], text)
+                is_searched = is_searched or calls[id].name == "grep_file"
             case _:
                 pass
     lines = {
@@ -123,6 +132,7 @@ def copied(messages: Sequence[Message]) -> Copied:
         {path: found for path, found in lines.items() if found},
         tasks[0] if tasks else "",
         stretches(tasks),
+        is_searched,
     )
 
 
@@ -159,12 +169,14 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None, named: tuple
     if copied is None:
         return [properties]
     match tool:
+        case "read_file" | "run_terminal_cmd" if copied.is_searched and asks_where(copied.task):
+            return []
         case "grep_file" if copied.words:
             return [{**properties, "pattern": {"enum": list(copied.words)}}]
         case "read_file" if named and (said := range_said(copied.task)):
             return [{**properties, "start": {"const": said[0]}, "end": {"const": said[1]}}]
         case "run_terminal_cmd" if copied.said:
-            return [{**properties, "command": _SAID}]
+            return [{**properties, "command": _COMMAND}] if commands(copied.said) else []
         case "write_file":
             text = {"content": _LINE} if copied.said else {}
             if not (paths := paths_said(copied.task)):

@@ -1,7 +1,7 @@
 """What a person's words tell of a call that a small model is to make: it copies from them, and makes nothing up."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 MOST_COPIED: Final = 200
@@ -47,6 +47,19 @@ _QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b"
 _QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`)(?!\w)""")
 _RUN: Final = re.compile(r"\S+")
 _TOKEN: Final = re.compile(r"\d+(?:\.\d+)+|\w+")
+_NO_COMMAND: Final = frozenset(
+    "a an and any are at be but by did do does for from he her his how i in is it its me my no not of on "
+    "or our please she so that the their them these they this those to us was we were what when where why "
+    "with you your".split()
+)
+_PLACE: Final = re.compile(
+    r"\bwhere\b|\b(?:which|what) (?:file|line|module|place)\b|\b(?:defin|declar)(?:ed|es|ition|ation)\b", re.I
+)
+_MORE_THAN_PLACE: Final = re.compile(
+    r"\b(?:returns?|values?|gives?|yields?|sets?)\b"
+    r"|\b(?:and|then) (?:change|explain|fix|open|print|read|rename|run|say what|set|show|tell me what)\b",
+    re.I,
+)
 _RENAMING: Final = re.compile(r"\b(?:re)?nam(?:e|ed|ing)\b|\bcall(?:ed)?\b", re.I)
 _ENDS: Final = ".,;:?!"
 _PAIRS: Final = frozenset({'""', "''", "``", "()", "“”", "\u2018\u2019"})
@@ -116,6 +129,16 @@ def rewriting(line: str, task: str) -> str:
 
 def _escaped(mark: str) -> str:
     return f"\\x{ord(mark):02x}" if mark.isascii() else mark
+
+
+def commands(said: Iterable[str]) -> tuple[str, ...]:
+    """Give those runs of words that can be a command: none begins with an article or the like."""
+    return tuple(each for each in said if each.split()[0].casefold() not in _NO_COMMAND)
+
+
+def asks_where(task: str) -> bool:
+    """Tell whether a task asks for no more than the place of something, which a search says."""
+    return _PLACE.search(task) is not None and _MORE_THAN_PLACE.search(task) is None
 
 
 def range_said(task: str) -> tuple[int, int] | None:
