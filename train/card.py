@@ -19,7 +19,7 @@ tools of vtcode. Written by `train/card.py`; `docs/training.md` says how the ada
 |---|---|
 | base | HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0), as Q4_1; SHA-256 `{base}` |
 | licence | Apache-2.0, as the base |
-| data | {samples:,} conversations by the programs in `train/`, seed {seed}; nobody's words, no model's |
+| data | at most {samples:,} conversations by the programs in `train/`, seed {seed}; nobody's words, no model's |
 | format | the compact profile's prompts; SHA-256 `{format}` |
 | served as | a copy of the base with the adapter merged in, quantised as `{types}` |
 | applied to | requests whose instructions begin with "{prefix}"; all others get the base alone |
@@ -35,8 +35,8 @@ Held-out conversations, through the server, temperature 0, each reply asked for 
 
 "Under the grammar" is how vtcode asks: replies are calls or the answer, and paths, lines to edit and words to
 search for are copied from what there is. The rules for which lines can be meant, and that a question cannot become an
-edit, were written after a look at held-out misses, and so were some wordings of the training; the training that ships
-was chosen among four by these figures.
+edit, were written after a look at held-out misses, and so were some wordings of the training. `docs/default-model.md`
+says what became of tasks that others wrote.
 
 ## What it cannot do
 
