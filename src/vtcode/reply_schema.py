@@ -13,6 +13,7 @@ from vtcode.told import (
     MOST_COPIED,
     MOST_LINES,
     WORD,
+    answering,
     asks_where,
     commands,
     lines_meant,
@@ -54,6 +55,8 @@ class Copied(msgspec.Struct, frozen=True):
     """Runs of words that the person wrote: a command, the text of a file, and what other tools take are of these."""
     is_searched: bool = False
     """Whether a search was made for the task: who asks where something is can be told now."""
+    shown: tuple[str, ...] = ()
+    """The task with its calls and their results, once there are any: an answer tells of nothing else."""
 
 
 def reply_schema(
@@ -90,7 +93,8 @@ def reply_schema(
             required = [name for name in each if name in tool.parameters.get("required", ()) or "const" in each[name]]
             arguments = shut_object(each) | {"required": required}
             branches.append(shut_object({"name": {"const": tool.name}, "arguments": arguments}))
-    answer = shut_object({"text": {"type": "string"}})
+    told = answering(copied.shown) if copied is not None and copied.shown else None
+    answer = shut_object({"text": {"type": "string", "pattern": told} if told else {"type": "string"}})
     branches.append(shut_object({"name": {"const": ANSWER}, "arguments": answer}))
     schema: JsonObject = {"anyOf": branches}
     if copied is not None and copied.said:
@@ -109,17 +113,22 @@ def copied(messages: Sequence[Message]) -> Copied:
     calls: dict[str, ToolCall] = {}
     tasks: list[str] = []
     is_searched = False
+    shown: list[str] = []
     for message in messages:
         match message:
             case UserMessage(text=text, by_program=False):
                 tasks.insert(0, text)
                 is_searched = False
+                shown = [text]
                 words |= dict.fromkeys(word for word in WORD.findall(text) if len(word) <= MOST_COPIED)
             case AssistantMessage():
                 calls |= {call.id: call for call in message.calls}
-            case ToolResult(call_id=id, status=Status.OK, text=text) if id in calls:
-                _seen(texts, calls[id], text)
-                is_searched = is_searched or calls[id].name == "grep_file"
+                shown += [call.arguments for call in message.calls]
+            case ToolResult(call_id=id, status=status, text=text) if id in calls:
+                shown.append(text)
+                if status is Status.OK:
+                    _seen(texts, calls[id], text)
+                    is_searched = is_searched or calls[id].name == "grep_file"
             case _:
                 pass
     lines = {
@@ -133,6 +142,7 @@ def copied(messages: Sequence[Message]) -> Copied:
         tasks[0] if tasks else "",
         stretches(tasks),
         is_searched,
+        tuple(shown) if len(shown) > 1 else (),
     )
 
 

@@ -52,6 +52,14 @@ _NO_COMMAND: Final = frozenset(
     "or our please she so that the their them these they this those to us was we were what when where why "
     "with you your".split()
 )
+_ANSWERING: Final = frozenset(
+    "a added also an and approved are at booked build but cancelled cannot changed code costs defined did "
+    "documentation ended exit failed fed file files follow for found gave gives heat here I in "
+    "instructions is it lent line Line means no not nothing of On on only or play posted printed put ran "
+    "read released renamed restored returns run said says sent set shows that The the there There to "
+    "Translated Tuned wanted was watered which with workspace wrote".split()
+)
+"""What answers are made of beside what they tell."""
 _PLACE: Final = re.compile(
     r"\bwhere\b|\b(?:which|what) (?:file|line|module|place)\b|\b(?:defin|declar)(?:ed|es|ition|ation)\b", re.I
 )
@@ -123,7 +131,11 @@ def rewriting(line: str, task: str) -> str:
     if "import" in task.casefold():
         parts |= {"import", "from"}
         marks.add("\n")
-    each = "|".join(map(re.escape, sorted(names | parts, key=lambda word: (-len(word), word))))
+    return _of(names | parts, marks)
+
+
+def _of(words: set[str], marks: set[str]) -> str:
+    each = "|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word))))
     return f"^(?:{each}|[{''.join(map(_escaped, sorted(marks)))}])*$"
 
 
@@ -134,6 +146,21 @@ def _escaped(mark: str) -> str:
 def commands(said: Iterable[str]) -> tuple[str, ...]:
     """Give those runs of words that can be a command: none begins with an article or the like."""
     return tuple(each for each in said if each.split()[0].casefold() not in _NO_COMMAND)
+
+
+def answering(shown: Sequence[str]) -> str | None:
+    """Give the pattern of an answer: of words that were shown, and of those that any answer has; None for very many.
+
+    Args:
+        shown: what the person said, and what the calls made for it say and returned.
+    """
+    names = {name for text in shown for name in _TOKEN.findall(text)}
+    if len(names) > MOST_LINES:
+        return None
+    marks = {*(mark for text in shown for mark in re.findall(r"[^\w\n]", text)), *_ENDS, *" \"'`()-"}
+    counts = {str(text.count("\n") + 1) for text in shown}
+    begun = {name.capitalize() for name in names if name.islower()}
+    return _of(names | begun | counts | _ANSWERING, marks)
 
 
 def asks_where(task: str) -> bool:

@@ -293,6 +293,17 @@ def test_who_asks_where_something_is_is_told_once_it_was_searched_for(task: str,
     assert accepts(narrow(UserMessage(task), *found, UserMessage("And b.py?")), "read_file", path="b.py")
 
 
+def test_what_a_narrow_model_answers_is_of_what_it_was_shown() -> None:
+    read = made("1", "read_file", 'name = "quarry"\nversion = "3.1"', path="pyproject.toml")
+    schema = narrow(UserMessage("What is the name?"), *read)
+    assert accepts(schema, "answer", text="name in pyproject.toml is quarry.")
+    assert not accepts(schema, "answer", text="name in pyproject.toml is quasar.")
+    assert not accepts(schema, "answer", text="The version is 3.2.")
+    assert accepts(narrow(UserMessage("Hello")), "answer", text="How do you do?")
+    many = made("1", "read_file", " ".join(f"word{number}" for number in range(900)), path="a.py")
+    assert accepts(narrow(UserMessage("What is the name?"), *many), "answer", text="Quasar.")
+
+
 def test_a_command_of_an_earlier_task_can_be_run_again() -> None:
     schema = narrow(UserMessage("Run make test"), AssistantMessage(text="It passed."), UserMessage("Once more"))
     assert accepts(schema, "run_terminal_cmd", command="make test")
