@@ -101,8 +101,10 @@ def reply_schema(
         schema["$defs"] = {
             "said": {"enum": list(copied.said)},
             "line": {"enum": [f"{each}\n" for each in copied.said]},
-            "command": {"enum": list(commands(copied.said))},
         }
+        # Of no choice at all, a schema cannot speak.
+        if runnable := commands(copied.said):
+            schema["$defs"]["command"] = {"enum": list(runnable)}
     return schema
 
 

@@ -145,7 +145,7 @@ def _escaped(mark: str) -> str:
 
 def commands(said: Iterable[str]) -> tuple[str, ...]:
     """Give those runs of words that can be a command: none begins with an article or the like."""
-    return tuple(each for each in said if each.split()[0].casefold() not in _NO_COMMAND)
+    return tuple(each for each in said if each.split()[0].rstrip(_ENDS).casefold() not in _NO_COMMAND)
 
 
 def answering(shown: Sequence[str]) -> str | None:

@@ -293,6 +293,13 @@ def test_who_asks_where_something_is_is_told_once_it_was_searched_for(task: str,
     assert accepts(narrow(UserMessage(task), *found, UserMessage("And b.py?")), "read_file", path="b.py")
 
 
+@pytest.mark.parametrize("said", ["why", "You?", "?"])
+def test_whatever_is_said_the_schema_offers_no_empty_choice(said: str) -> None:
+    schema = narrow(UserMessage(said))
+    assert all(each["enum"] for each in cast("dict[str, Any]", schema["$defs"]).values())
+    assert not accepts(schema, "run_terminal_cmd", command="why")
+
+
 def test_what_a_narrow_model_answers_is_of_what_it_was_shown() -> None:
     read = made("1", "read_file", 'name = "quarry"\nversion = "3.1"', path="pyproject.toml")
     schema = narrow(UserMessage("What is the name?"), *read)
