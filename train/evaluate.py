@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from train import running
 from train.bars import draw
 from train.dataset import Sample, held_out
 from train.format import SPECS
@@ -103,7 +104,7 @@ async def _reply(
     provider: Provider, model: str, sample: Sample, index: int, *, is_constrained: bool
 ) -> AssistantMessage:
     profile = CompactProfile(SPECS + sample.specs, is_narrow=True)
-    situation = Situation(messages=sample.messages[:index], step=1, files=sample.paths)
+    situation = Situation(messages=sample.messages[:index], step=1, files=sample.paths, is_program=running.is_program)
     request = profile.request(Request(model=model, system="", messages=(), max_tokens=200), situation)
     if not is_constrained:
         request = msgspec.structs.replace(request, schema=None)

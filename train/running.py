@@ -92,6 +92,7 @@ _COMMANDS: Final[dict[Split, list[str]]] = {
         "{word} check --{word2}={number}",
     ],
 }
+_PROGRAMS: Final = frozenset(each.split()[0] for known in _COMMANDS.values() for each in known if each[0] != "{")
 DENIED: Final = (
     "Denied: run_terminal_cmd did not run (run_terminal_cmd is prompt, and it was not approved). Nothing was "
     "changed. Do not try it again another way; tell the user what you wanted to do."
@@ -113,6 +114,11 @@ def run(scene: Scene) -> Task:
     return Task(
         messages=(asks(asked), *calls, says(ended)), wanted=(ended.partition(": ")[0].rpartition("exit ")[2],)
     )
+
+
+def is_program(word: str) -> bool:
+    """Tell whether a word names a program where the samples take place: all that any command of theirs names."""
+    return word in _PROGRAMS
 
 
 def drawn(scene: Scene) -> str:

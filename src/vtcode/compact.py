@@ -78,7 +78,7 @@ class CompactProfile:
                 tools,
                 situation.files,
                 spooled(situation.messages),
-                copied(situation.messages) if self._is_narrow else None,
+                copied(situation.messages, situation.is_program) if self._is_narrow else None,
             ),
         )
 

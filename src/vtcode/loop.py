@@ -29,6 +29,7 @@ from vtcode.providers import (
     Waiting,
 )
 from vtcode.room import Room
+from vtcode.sandbox.environment import is_program
 from vtcode.situation import Situation
 from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Tool, ToolContext, parse_arguments
@@ -213,6 +214,7 @@ class Agent:
             # Each time: the calls in between make files.
             files=await self._list_files() if self._profile.needs_files else (),
             notes=conversation.notes,
+            is_program=is_program,
             may_call=may_call,
         )
 

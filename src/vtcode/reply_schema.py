@@ -1,7 +1,7 @@
 """The replies that make sense in the compact profile, as a schema: what a grammar then lets a model write."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,21 +9,8 @@ import msgspec
 from vtcode.guided import MAX_PATHS, folders_of, mentioned, shut_object
 from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, ToolSpec
-from vtcode.told import (
-    MOST_COPIED,
-    MOST_LINES,
-    WORD,
-    answering,
-    asks_where,
-    commands,
-    lines_meant,
-    paths_said,
-    range_said,
-    rewriting,
-    says_more,
-    stretches,
-    words_said,
-)
+from vtcode.told import asks_where, lines_meant, paths_said, range_said, says_more, words_said
+from vtcode.vocabulary import MOST_COPIED, MOST_LINES, WORD, answering, commands, rewriting, stretches
 
 ANSWER: Final = "answer"
 
@@ -52,7 +39,9 @@ class Copied(msgspec.Struct, frozen=True):
     """What the person said last: of the files and folders that it names, where it names any, one is meant, and a
     file that is written is one of the other paths in it: those that are there are edited."""
     said: tuple[str, ...] = ()
-    """Runs of words that the person wrote: a command, the text of a file, and what other tools take are of these."""
+    """Runs of words that the person wrote: the text of a file, and what other tools take, are of these."""
+    commands: tuple[str, ...] = ()
+    """Those of them that can be run."""
     is_searched: bool = False
     """Whether a search was made for the task: who asks where something is can be told now."""
     shown: tuple[str, ...] = ()
@@ -103,13 +92,18 @@ def reply_schema(
             "line": {"enum": [f"{each}\n" for each in copied.said]},
         }
         # Of no choice at all, a schema cannot speak.
-        if runnable := commands(copied.said):
-            schema["$defs"]["command"] = {"enum": list(runnable)}
+        if copied.commands:
+            schema["$defs"]["command"] = {"enum": list(copied.commands)}
     return schema
 
 
-def copied(messages: Sequence[Message]) -> Copied:
-    """Collect what a call can only copy: words that the person wrote, and lines of files as they were last seen."""
+def copied(messages: Sequence[Message], is_program: Callable[[str], bool] | None = None) -> Copied:
+    """Collect what a call can only copy: words that the person wrote, and lines of files as they were last seen.
+
+    Args:
+        messages: the conversation.
+        is_program: tells whether a word names a program; see `commands`.
+    """
     words: dict[str, None] = {}
     texts: dict[str, list[str]] = {}
     calls: dict[str, ToolCall] = {}
@@ -138,11 +132,13 @@ def copied(messages: Sequence[Message]) -> Copied:
         for path, seen in texts.items()
         if len(seen) <= MOST_LINES
     }
+    said = stretches(tasks)
     return Copied(
         tuple(words)[-MOST_LINES:],
         {path: found for path, found in lines.items() if found},
         tasks[0] if tasks else "",
-        stretches(tasks),
+        said,
+        commands(said, tasks, is_program),
         is_searched,
         tuple(shown) if len(shown) > 1 else (),
     )
@@ -188,7 +184,7 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None, named: tuple
         case "read_file" if named and (said := range_said(copied.task)):
             return [{**properties, "start": {"const": said[0]}, "end": {"const": said[1]}}]
         case "run_terminal_cmd" if copied.said:
-            return [{**properties, "command": _COMMAND}] if commands(copied.said) else []
+            return [{**properties, "command": _COMMAND}] if copied.commands else []
         case "write_file":
             text = {"content": _LINE} if copied.said else {}
             if not (paths := paths_said(copied.task)):

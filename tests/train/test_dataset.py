@@ -12,6 +12,7 @@ from tests.agent.tools import Toolbox
 from train.dataset import KINDS, Sample, held_out, misplaced, shared, training
 from train.dressing import dressed
 from train.format import SPECS
+from train.running import is_program
 from train.scene import Scene, Task, Unfit
 from train.words import Split
 from vtcode.compact import CompactProfile
@@ -56,7 +57,12 @@ def test_every_reply_is_one_that_the_grammar_lets_through(learnt: list[Sample], 
         profile = CompactProfile(SPECS + sample.specs, is_narrow=True)
         for index, message in enumerate(sample.messages):
             if isinstance(message, AssistantMessage):
-                situation = Situation(messages=sample.messages[: index + 1], step=1, files=sample.paths)
+                situation = Situation(
+                    messages=sample.messages[: index + 1],
+                    step=1,
+                    files=sample.paths,
+                    is_program=is_program,
+                )
                 before = msgspec.structs.replace(situation, messages=sample.messages[:index])
                 request, full = (
                     profile.request(Request(model="", system="", messages=()), each) for each in (before, situation)

@@ -1,6 +1,7 @@
 """What a command is told of the outside: search path, home and language; never a key or a token."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,11 @@ def command_environment(environ: Mapping[str, str], workspace: Path, home: Path)
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
     }
+
+
+def is_program(word: str) -> bool:
+    """Tell whether a command can begin with a word: a program on the search path, or `cd`, which is none."""
+    return word == "cd" or shutil.which(word) is not None
 
 
 def toolchains(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
