@@ -41,7 +41,7 @@ def assign(scene: Scene) -> Task:
     """Set a value: read the file first, since only its line says how the value is written."""
     file, pair, old, new_value, new = _assignment(scene)
     key = spoken(scene, pair) if scene.split == "train" else pair.key
-    asked = scene.order(orders.SET, path=file.path, key=key, new=new_value)
+    asked = scene.order(orders.SET, path=file.path, key=key, new=new_value, was=pair.value)
     answer = f"I set {pair.key} to {new_value} in {file.path}."
     return Task(
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
@@ -52,7 +52,7 @@ def assign(scene: Scene) -> Task:
 def assign_and_run(scene: Scene) -> Task:
     """Set a value, then run a command and say how it ended."""
     file, pair, old, new_value, new = _assignment(scene)
-    asked = scene.ask(orders.SET, path=file.path, key=pair.key, new=new_value).rstrip(".")
+    asked = scene.ask(orders.SET, path=file.path, key=pair.key, new=new_value, was=pair.value).rstrip(".")
     command = running.drawn(scene)
     asked += "." * (not asked.endswith("?")) + scene.ask(orders.THEN_RUN, command=scene.quoted(command))
     ran, ended = running.ran(scene, command)
@@ -190,12 +190,15 @@ def reword(scene: Scene) -> Task:
     """Replace some words of a line, that the person gives."""
     draw, names = scene.draw, scene.names
     file = scene.pick(lambda file: len(file.text) < 600)
+    if draw.random() < 0.5:
+        file = _prose(scene)
+        scene.add(file)
     fitting = [each for each in file.lines if len(each.split()) > 1 and file.text.count(each) == 1]
     if not fitting:
         raise Unfit
     old = draw.choice(fitting).strip()
     first = draw.randrange(len(old.split()))
-    said = " ".join(old.split()[first : first + draw.randrange(1, 4)]).strip("\"'`,;:.()[]{}#")
+    said = " ".join(old.split()[first : first + draw.randrange(1, 4)]).strip("\"'`,;:.()[]{}#= ")
     if len(said) < 3 or file.text.count(said) != 1 or said not in old:
         raise Unfit
     said_new = names.name() if said.isidentifier() else " ".join(names.word() for _ in range(draw.randrange(1, 4)))
@@ -209,6 +212,14 @@ def reword(scene: Scene) -> Task:
         messages=(asks(asked), *_read(file), *_edit(file, old, new), says(answer)),
         edited=(file.path, file.text, file.text.replace(old, new)),
     )
+
+
+def _prose(scene: Scene) -> File:
+    """Make up a text of some sentences, a line each."""
+    draw, names = scene.draw, scene.names
+    lines = [" ".join(names.word() for _ in range(draw.randrange(4, 11))) for _ in range(draw.randrange(2, 7))]
+    path = f"{draw.choice(('', '', 'docs/', names.word() + '/'))}{names.word()}.{draw.choice(('md', 'md', 'txt'))}"
+    return File(path, f"# {names.word().capitalize()}\n\n" + "".join(f"{line.capitalize()}.\n" for line in lines))
 
 
 def mistaken_lookup(scene: Scene) -> Task:

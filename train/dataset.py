@@ -39,8 +39,8 @@ KINDS: Final[dict[str, tuple[Maker, float, float]]] = {
     "foreign": (talking.foreign, 9, 6),
     "returns there": (looking.returns_there, 4, 0),
     "said there": (looking.said_there, 3, 0),
-    "reword": (changing.reword, 9, 0),
-    "know": (talking.know, 5, 0),
+    "reword": (changing.reword, 11, 0),
+    "know": (talking.know, 7, 0),
 }
 """What makes a kind of sample, its weight in training, and how many of 160 held-out samples it makes."""
 

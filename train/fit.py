@@ -25,7 +25,7 @@ _LEAST: Final = 0.05
 class Plan(msgspec.Struct, frozen=True):
     """All that a run depends on, the base and the programs apart."""
 
-    samples: int = 7_000
+    samples: int = 5_600
     seed: int = 0
     rank: int = 16
     rate: float = 5e-4

@@ -39,6 +39,9 @@ REPLACE: Final[Wordings] = {
         "{old} in {path} should [become|be] {new}[.|]",
         "Turn {old} into {new} in {path}[.|]",
         "I would like {old} [changed|turned|made] [to|into] {new} in {path}[.|]",
+        "{path} says {old}[, but| and] I meant {new}[, fix that|. Correct it|; please mend it|.|]",
+        "In {path}, [swap|exchange|change] the [words|text|part] {old} [for|to|into] {new}[.|]",
+        "[The|Those] words {old} in {path} [are wrong|should go]; [write|put|make it] {new}[.|]",
     ],
     "held": [
         "{path} still contains {old}, update that to {new}",
@@ -93,6 +96,10 @@ SET: Final[Wordings] = {
         "{key} in {path} should be {new}[.|]",
         "[Edit|Open] {path} and [set|make] {key} [to |]{new}[.|]",
         "Give {key} the value {new} in {path}[.|]",
+        "Please [edit|adjust|change|correct] {path}[:|,|;] {key} [goes to|moves to|to|is now|becomes] {new}[.|]",
+        "[Edit|Adjust|Alter] {path}[:|,] {key} [up |down |]to {new}[, please.|.|]",
+        "{key} [needs to go|goes|has to go|went] from {was} to {new}[, file is|; it is in| in] {path}[.|]",
+        "[Move|Take|Bring] {key} from {was} to {new} in {path}[.|]",
     ],
     "held": [
         "{key} in {path} ought to be {new} now.",
@@ -250,6 +257,9 @@ WRITE: Final[Wordings] = {
         "I would like [to have |]{text} [in|written into|kept in] [a file |]{path}[.|]",
         "I would like [to have |]a [new |]file {path} [with|that says] {text}[.|]",
         "[Can you|Could you] [write|save|put] {text} [to|into|in] {path}?",
+        "[I'd|I would] like {text} [kept|stored|written|noted] [in|into|under] {path}[.|]",
+        "[I'd|I would] [like|love] [a file |]{path} [with|that says|that holds] {text}[.|]",
+        "{text} [is to be|should be|must be] [saved|stored|written|kept] [to|in|into|as] {path}[.|]",
     ],
     "held": [
         "Please make me a file called {path} containing {text}.",
@@ -312,6 +322,10 @@ RUN: Final[Wordings] = {
         "Let me know [what|how|whether|if] {command} [prints|says|does|goes|works|passes][.|]",
         "I would like [to see|to have] {command} [run|done|tried][.|]",
         "I would like [to see|to hear] what {command} [gives|says|does][.|]",
+        "[I'd|I would] [like|love] to [see|hear|find out] what {command} [prints|gives|writes|says][.|]",
+        "[I'd|I would] [like|love] to [see|have|read] the [output|result|exit code] of {command}[.|, please.|]",
+        "[Give|give] {command} a [go|try|whirl|shot][ and tell me what it prints| and say how it ends| please|.|]",
+        "[What|What exactly] [is|will be|does it say] [printed|written|put out] by {command}?",
     ],
     "held": [
         "Go ahead and run {command}.",

@@ -319,6 +319,12 @@ COUNT: Final[Wordings] = {
         "How many files does {folder} [have|hold|contain]?",
         "How many files are in {folder}?",
         "[Count|Please count] the files in {folder}[.|]",
+        "How many files [can you see|do you find|are there|are kept|have we got] [in|under|inside|below] {folder}?",
+        "[Could|Can|Would] you [say|tell me|find out|check] how many files {folder} [has|holds|contains]?",
+        "[Could|Can|Would] you count [all|the files|everything] [in|under|inside] {folder}[, please|]?",
+        "[I'd|I would] like [to know how many|a count of the] files [in|under|inside] {folder}[.|]",
+        "{folder}: how many files[ are there| is that|]?",
+        "[Count|count] what [is|there is|lies] [in|under|inside] {folder}[.|, please.|]",
     ],
     "held": [
         "How many files do we have in {folder}?",

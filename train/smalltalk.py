@@ -161,6 +161,8 @@ CANNOT: Final[Wordings] = {
         "[Say|Explain] to {who} that [we are|I am] [busy|ill|away|there soon][.|]",
         "[Get|Fetch|Bring] [me|{who}] [some bread|a newspaper|a glass of water|milk][.|]",
         "[Feed|Walk|Wash] [the dog|the cat|the car][ with {who}|][.|]",
+        "[Put|Make|Set] [a reminder|a date|an appointment|a meeting] [for|at] [noon|nine|eight][ with {who}|][.|]",
+        "[Ring|Wake] {who} [at|before] [six|nine|dawn][.|]",
     ],
     "held": [
         "Set an alarm for seven.",
@@ -187,6 +189,13 @@ KNOW: Final[Wordings] = {
         "[One|Just a] sentence is enough: what is a {concept}?",
         "[Can|Could] you teach me {concept}?",
         "I [never|do not] understand {concept}. What is it?",
+        "What [is|'s] the [capital|biggest city|flag|currency|language|population] of {place}[?|, by the way?]",
+        "[How|And how] [far away|big|old|cold|rich] is {place}[?| at this time of the year?]",
+        "How many people [live in|visit|come from] {place}?",
+        "[Who|Which king|What kind of people] [founded|ruled|settled] {place}[ first|]?",
+        "[In which|On what] [continent|year|ocean] [is|lies|was] {place}[ found| discovered|]?",
+        "[How many|Which] [legs|teeth|eyes|colours] [has|does] a {animal} [have|got]?",
+        "[What|Where] does a {animal} [eat|sleep|live|do all day]?",
     ],
     "held": [
         "Have you an opinion on {concept} versus {other}?",
@@ -202,3 +211,8 @@ CONCEPTS: Final = (
     "functional programming|inheritance|composition|big O|regular expression|race condition|memory leak"
 ).split("|")
 """What a person may ask about that no file has."""
+PLACES: Final = (
+    "France|Peru|Iceland|Kenya|Norway|Chile|Canada|India|Vienna|Oslo|Lisbon|Cairo|Boston|Naples|the Moon|Mars|"
+    "Australia|Brazil|the Alps|Scotland|Texas|Sicily|Prague|Nepal|Finland|Cuba|Madrid|Athens"
+).split("|")
+ANIMALS: Final = "spider|fox|whale|beetle|horse|crab|bat|snail|goat|swan|shark|camel|mole|otter|wasp|lion".split("|")

@@ -277,7 +277,8 @@ def cannot(scene: Scene) -> Task:
 def know(scene: Scene) -> Task:
     """Say that a question is beyond so small a model, and look nothing up."""
     concept, other = scene.draw.sample(smalltalk.CONCEPTS, 2)
-    asked = scene.order(smalltalk.KNOW, concept=concept, other=other)
+    place, animal = scene.draw.choice(smalltalk.PLACES), scene.draw.choice(smalltalk.ANIMALS)
+    asked = scene.order(smalltalk.KNOW, concept=concept, other=other, place=place, animal=animal)
     return Task(messages=(asks(asked), says(UNKNOWN)))
 
 
