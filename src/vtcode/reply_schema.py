@@ -9,7 +9,7 @@ import msgspec
 from vtcode.guided import MAX_PATHS, folders_of, mentioned, shut_object
 from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import JsonObject, ToolSpec
-from vtcode.told import asks_where, lines_meant, paths_said, range_said, says_more, words_said
+from vtcode.told import asks_where, exchanged, lines_meant, paths_said, range_said, says_more, words_said
 from vtcode.vocabulary import MOST_COPIED, MOST_LINES, WORD, answering, commands, rewriting, stretches
 
 ANSWER: Final = "answer"
@@ -206,12 +206,14 @@ def _edits(properties: JsonObject, path: str, copied: Copied) -> list[JsonObject
         return []
     meant = lines_meant(lines, path, copied.task)
     many: JsonObject = {"old_str": {"enum": list(meant)}, "new_str": properties["new_str"]}
-    texts = [_edit(line, copied.task) for line in meant] if len(meant) <= _MOST_APART else [many]
+    texts = [_edit(line, path, copied.task) for line in meant] if len(meant) <= _MOST_APART else [many]
     return [{**properties, "path": {"const": path}} | text for text in texts]
 
 
-def _edit(line: str, task: str) -> JsonObject:
-    return {"old_str": {"const": line}, "new_str": {"type": "string", "pattern": rewriting(line, task)}}
+def _edit(line: str, path: str, task: str) -> JsonObject:
+    becomes = exchanged(line, path, task)
+    new = {"const": becomes} if becomes else {"type": "string", "pattern": rewriting(line, task)}
+    return {"old_str": {"const": line}, "new_str": new}
 
 
 def _is_free(schema: JsonObject) -> bool:

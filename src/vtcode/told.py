@@ -34,6 +34,8 @@ _ASKING: Final = frozenset(
 _QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b", re.IGNORECASE)
 """How a task begins in which "set" asks what was set."""
 _QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`)(?!\w)""")
+_IN_QUOTES: Final = re.compile(r"""(?<!\w)(?:"[^"\n]+"|'[^'\n]+'|`[^`\n]+`)(?!\w)""")
+_AFTER_KEY: Final = re.compile(r"\W?\s*(?:[:=]|->)")
 _PLACE: Final = re.compile(
     r"\bwhere\b|\b(?:which|what) (?:file|line|module|place)\b|\b(?:defin|declar)(?:ed|es|ition|ation)\b", re.I
 )
@@ -105,6 +107,32 @@ def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]
     compared = [line for line in lines if signs.intersection(_COMPARISON.findall(line))] if len(signs) > 1 else []
     both = [line for line in compared if line in named]
     return tuple(both or compared or named) or lines
+
+
+def exchanged(line: str, path: str, task: str) -> str | None:
+    """Give what a line of a file becomes where a task leaves no choice: it quotes two texts, or has two comparisons.
+
+    One of the two stands in the line, once, and gives way to the other. What a key that is quoted gives way to is
+    left open: the other text may be its new name, or its value. Quotes that stand in the line, or behind an equals
+    sign, are of the program.
+    """
+    paths = {path, path.rpartition("/")[2]}
+    quotes = [said for said in _IN_QUOTES.finditer(task) if said.group()[1:-1] not in paths]
+    quoted = [said.group() for said in quotes]
+    is_code = any(task[: said.start()].rstrip().endswith("=") or said.group() in line for said in quotes)
+    if len(quoted) == 2 and not is_code:
+        texts = [each[1:-1] for each in quoted if not _COMPARISON.fullmatch(each[1:-1])]
+        for old, new in (texts, texts[::-1]) if len(texts) == 2 else ():
+            before, stands, after = line.partition(old)
+            is_key = _NAME.fullmatch(old) and _AFTER_KEY.match(after)
+            if stands and old not in after and new not in line and not is_key:
+                return f"{before}{new}{after}"
+    signs = _COMPARISON.findall(_QUOTED.sub(" ", task))
+    there = list(_COMPARISON.finditer(line))
+    if len(signs) == 2 and len(there) == 1 and there[0].group() in signs and signs[0] != signs[1]:
+        new = signs[signs[0] == there[0].group()]
+        return f"{line[: there[0].start()]}{new}{line[there[0].end() :]}"
+    return None
 
 
 def says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:

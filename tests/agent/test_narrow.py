@@ -13,6 +13,7 @@ from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolRes
 from vtcode.providers import ModelInfo, ToolSpec
 from vtcode.sandbox.environment import is_program
 from vtcode.situation import Situation
+from vtcode.told import exchanged
 from vtcode.vocabulary import commands, stretches
 
 
@@ -302,6 +303,32 @@ def test_a_text_that_is_quoted_says_which_line_is_meant() -> None:
     seen = made("1", "read_file", "port = 80\n# The port of call\nport_of = 1", path="a.py")
     schema = narrow(UserMessage("Replace 'port of call' by 'place of port' in a.py"), *seen)
     assert edits(schema, "a.py", "# The port of call") and not edits(schema, "a.py", "port = 80")
+
+
+@pytest.mark.parametrize(
+    ("line", "task", "becomes"),
+    [
+        ("High water at noon", "swap 'High water at' for 'Flood risk at' in a.py", "Flood risk at noon"),
+        ("High water at noon", "Write `low tide` instead of `High water` in `a.py`", "low tide at noon"),
+        ("port = 80", 'Change "80" to "90" in a.py', "port = 90"),
+        ("port = 80", "Change 'port' to '90' in a.py", None),
+        ('"port": 80,', "Change 'port' to '90' in a.py", None),
+        ("port = 80", "Change 'port = 80' to 'port = 80 # open' in a.py", "port = 80 # open"),
+        ('port = "80"', 'port = "80" in a.py should be `port = "90"`', None),
+        ('port = "80"', '\'port = "80"\' in a.py should be port = "90"', None),
+        ("80 or 80", "Change '80' to '90' in a.py", None),
+        ("if a > b:", "a.py: turn its > into >=", "if a >= b:"),
+        ("if a > b:", "a.py should use `>=` and not `>`", "if a >= b:"),
+        ("if a > b:", "In a.py change 'if a > b' to 'if a >= c'", "if a >= c:"),
+        ("if a > b > c:", "a.py: turn its > into >=", None),
+        ("High water at noon", "High water is low water in a.py", None),
+    ],
+)
+def test_where_a_task_leaves_no_choice_a_line_becomes_that(line: str, task: str, becomes: str | None) -> None:
+    assert exchanged(line, "a.py", task) == becomes
+    schema = narrow(UserMessage(task), *made("1", "read_file", line, path="a.py"))
+    assert becomes is None or accepts(schema, "edit_file", path="a.py", old_str=line, new_str=becomes)
+    assert accepts(schema, "edit_file", path="a.py", old_str=line, new_str=line) is (becomes is None)
 
 
 def test_a_narrow_model_tells_tools_of_others_what_the_person_wrote() -> None:
