@@ -29,7 +29,6 @@ from vtcode.providers import (
     Waiting,
 )
 from vtcode.room import Room
-from vtcode.sandbox.environment import is_program
 from vtcode.situation import Situation
 from vtcode.tally import MOST_WARNINGS, Tally
 from vtcode.tools import BadArguments, Outcome, Tool, ToolContext, parse_arguments
@@ -74,6 +73,7 @@ class Agent:
         permission: Permission,
         settings: TurnSettings,
         list_files: Callable[[], Awaitable[tuple[str, ...]]],
+        is_program: Callable[[str], bool],
     ) -> None:
         self._provider = provider
         self._profile = profile
@@ -82,6 +82,7 @@ class Agent:
         self._permission = permission
         self._settings = settings
         self._list_files = list_files
+        self._is_program = is_program
         self._watchers = frozenset(tool.name for tool in tools if tool.effect == "watches")
         self._room = Room(provider, profile, settings.base, settings.budget, settings.keep_turns)
 
@@ -214,7 +215,7 @@ class Agent:
             # Each time: the calls in between make files.
             files=await self._list_files() if self._profile.needs_files else (),
             notes=conversation.notes,
-            is_program=is_program,
+            is_program=self._is_program,
             may_call=may_call,
         )
 

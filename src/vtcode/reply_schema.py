@@ -183,18 +183,21 @@ def _held(tool: str, properties: JsonObject, copied: Copied | None, named: tuple
             return [{**properties, "pattern": {"enum": list(copied.words)}}]
         case "read_file" if named and (said := range_said(copied.task)):
             return [{**properties, "start": {"const": said[0]}, "end": {"const": said[1]}}]
-        case "run_terminal_cmd" if copied.said:
+        case "run_terminal_cmd":
             return [{**properties, "command": _COMMAND}] if copied.commands else []
         case "write_file":
-            text = {"content": _LINE} if copied.said else {}
+            text = {"content": _LINE}
+            if not copied.said:
+                return []
             if not (paths := paths_said(copied.task)):
                 return [properties | text]
             new = [path for path in paths if path.removeprefix("./") not in named]
             return [{**properties, "path": {"enum": new}} | text] if new else []
         case "edit_file":
             return [edit for path in copied.lines for edit in _edits(properties, path, copied)]
-        case _ if tool not in _OWN and copied.said:
-            return [{name: _SAID if _is_free(schema) else schema for name, schema in properties.items()}]
+        case _ if tool not in _OWN:
+            held = {name: _SAID if _is_free(schema) else schema for name, schema in properties.items()}
+            return [held] if copied.said or held == properties else []
         case _:
             return [properties]
 
@@ -205,14 +208,19 @@ def _edits(properties: JsonObject, path: str, copied: Copied) -> list[JsonObject
     if path not in properties["path"].get("enum", (path,)) or not says_more(copied.task, path, lines):
         return []
     meant = lines_meant(lines, path, copied.task)
-    many: JsonObject = {"old_str": {"enum": list(meant)}, "new_str": properties["new_str"]}
-    texts = [_edit(line, path, copied.task) for line in meant] if len(meant) <= _MOST_APART else [many]
+    if len(meant) <= _MOST_APART:
+        texts = [_edit(line, path, copied.task) for line in meant]
+    else:
+        pattern = rewriting(meant, copied.task)
+        texts = (
+            [{"old_str": {"enum": list(meant)}, "new_str": {"type": "string", "pattern": pattern}}] if pattern else []
+        )
     return [{**properties, "path": {"const": path}} | text for text in texts]
 
 
 def _edit(line: str, path: str, task: str) -> JsonObject:
     becomes = exchanged(line, path, task)
-    new = {"const": becomes} if becomes else {"type": "string", "pattern": rewriting(line, task)}
+    new = {"const": becomes} if becomes else {"type": "string", "pattern": rewriting((line,), task)}
     return {"old_str": {"const": line}, "new_str": new}
 
 

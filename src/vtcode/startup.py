@@ -38,6 +38,7 @@ from vtcode.providers import (
 from vtcode.providers.catalogue import DEFAULT_MODEL
 from vtcode.providers.presets import PRESETS, Preset
 from vtcode.sandbox import Found, Level, examine
+from vtcode.sandbox.environment import programs
 from vtcode.sessions.session import Session, Setup
 from vtcode.settings import ContextSettings, Settings
 from vtcode.situation import Situation
@@ -188,6 +189,8 @@ async def start(
         def permission(session: Session | None) -> Permission:
             return Permission(rules, approver, approvals, audit(session))
 
+        is_program = programs(os.environ, workspace.root)
+
         def within(session: Session | None) -> Running:
             agent = Agent(
                 provider,
@@ -197,6 +200,7 @@ async def start(
                 permission(session),
                 turns,
                 lambda: workspace_files(workspace),
+                is_program,
             )
             pinned = session.pin(setup) if session else setup.notes
             return Running(

@@ -33,9 +33,34 @@ _ASKING: Final = frozenset(
 """Words of which a question is made, and nothing that a change could put in."""
 _QUESTION: Final = re.compile(r"\W*(?:(?:hello|hey|hi)\W+)?(?:what|which|how)\b", re.IGNORECASE)
 """How a task begins in which "set" asks what was set."""
+_STATED: Final = re.compile(
+    r"\b(?:should|must|ought to|has to|needs to|like .{1,60} to|want .{1,60} to)(?: now)? (?:be|become)\b"
+    r"(?! (?:at|defined|here|in|somewhere|there|written)\b)"
+)
+"""How a task says what something is to be, perhaps in a word that is there already, such as `true`."""
 _QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`)(?!\w)""")
 _IN_QUOTES: Final = re.compile(r"""(?<!\w)(?:"[^"\n]+"|'[^'\n]+'|`[^`\n]+`)(?!\w)""")
+_EXCHANGING: Final = re.compile(
+    r"\b(?:alter|chang|convert|correct|edit|exchang|fix|flip|make|making|modify|renam|replac|substitut|swap|switch|trad|turn"
+    r"|updat)\w*\b[^.!?;]*\Z",
+    re.I,
+)
+_TO: Final = re.compile(r"(?:(?:in|of)(?: [\w.]+)? )?(?:to|into|with|by|for|read|say)(?: an?| the)?", re.I)
+_ARROW: Final = re.compile(
+    r"->|→|=>|(?:[\w' ,;.]{0,40}\b)?"
+    r"(?:becomes?|meant|it(?:'s| is)(?: now)?|make (?:it|that)|(?:change|turn|update) (?:it|that|this) (?:in)?to"
+    r"|(?:should|must|ought to|has to|needs? to|needed to|shall|is to)(?: now)? (?:be|become|have|read|say|use))"
+    r"(?: an?| the)?",
+    re.I,
+)
+_INSTEAD: Final = re.compile(
+    r"(?:in \S+ )?(?:instead of|in place of|rather than|(?:and |but )?not|over"
+    r"|where (?:it|there)(?: now)?(?:'s| has| is| reads| says))(?: an?| the)?",
+    re.I,
+)
 _AFTER_KEY: Final = re.compile(r"\W?\s*(?:[:=]|->)")
+_MOST_ABOVE: Final = 12
+"""Lines at the top of a file, where imports are."""
 _PLACE: Final = re.compile(
     r"\bwhere\b|\b(?:which|what) (?:file|line|module|place)\b|\b(?:defin|declar)(?:ed|es|ition|ation)\b", re.I
 )
@@ -78,7 +103,7 @@ def range_said(task: str) -> tuple[int, int] | None:
     first, last, ordinal = said[0].groups()
     ordinal = (ordinal or "").lower()
     start = _ORDINALS.index(ordinal) + 1 if ordinal in _ORDINALS else int(first or ordinal)
-    return (start, int(last or start)) if start <= int(last or start) else None
+    return (start, int(last or start)) if 1 <= start <= int(last or start) else None
 
 
 def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]:
@@ -89,7 +114,7 @@ def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]
     task = _without(task, path)
     told = {name.casefold() for name in _NAME.findall(task)}
     if any(word.startswith("import") for word in told):
-        return lines
+        return lines[:_MOST_ABOVE]
     named: list[str] = []
     is_within = False
     for line in lines:
@@ -110,37 +135,51 @@ def lines_meant(lines: tuple[str, ...], path: str, task: str) -> tuple[str, ...]
 
 
 def exchanged(line: str, path: str, task: str) -> str | None:
-    """Give what a line of a file becomes where a task leaves no choice: it quotes two texts, or has two comparisons.
+    """Give what a line of a file becomes where a task leaves no choice; None where it leaves one.
 
-    One of the two stands in the line, once, and gives way to the other. What a key that is quoted gives way to is
-    left open: the other text may be its new name, or its value. Quotes that stand in the line, or behind an equals
-    sign, are of the program.
+    Of two texts in quotes, or of two comparisons, the task says that one gives way to the other, and that one stands
+    in the line, once. What a key that is quoted gives way to is left open: the other text may be its new name, or
+    its value. Quotes that stand in the line, or behind an equals sign, are of the program.
     """
     paths = {path, path.rpartition("/")[2]}
     quotes = [said for said in _IN_QUOTES.finditer(task) if said.group()[1:-1] not in paths]
-    quoted = [said.group() for said in quotes]
     is_code = any(task[: said.start()].rstrip().endswith("=") or said.group() in line for said in quotes)
-    if len(quoted) == 2 and not is_code:
-        texts = [each[1:-1] for each in quoted if not _COMPARISON.fullmatch(each[1:-1])]
-        for old, new in (texts, texts[::-1]) if len(texts) == 2 else ():
-            before, stands, after = line.partition(old)
-            is_key = _NAME.fullmatch(old) and _AFTER_KEY.match(after)
-            if stands and old not in after and new not in line and not is_key:
-                return f"{before}{new}{after}"
-    signs = _COMPARISON.findall(_QUOTED.sub(" ", task))
-    there = list(_COMPARISON.finditer(line))
-    if len(signs) == 2 and len(there) == 1 and there[0].group() in signs and signs[0] != signs[1]:
-        new = signs[signs[0] == there[0].group()]
-        return f"{line[: there[0].start()]}{new}{line[there[0].end() :]}"
+    texts = [(said.start(), said.group()[1:-1], said.end()) for said in quotes if not is_code]
+    signs = [(said.start(), said.group(), said.end()) for said in _COMPARISON.finditer(_QUOTED.sub(_blanked, task))]
+    for pair in (texts, signs):
+        if len(pair) == 2 and (both := _giving_way(pair, path, task)):
+            old, new = both
+            places = list(re.finditer(rf"(?<![\w<=>!]){re.escape(old)}(?![\w<=>!])", line))
+            is_key = places and _NAME.fullmatch(old) and _AFTER_KEY.match(line, places[0].end())
+            if len(places) == 1 and not is_key:
+                return f"{line[: places[0].start()]}{new}{line[places[0].end() :]}"
     return None
 
 
+def _giving_way(pair: list[tuple[int, str, int]], path: str, task: str) -> tuple[str, str] | None:
+    """Tell which of two texts in a task gives way to which."""
+    (start, first, end), (then, second, _) = pair
+    before, between = task[:start], " ".join(task[end:then].replace(path, " ").split()).strip("\"'`,;:. ")
+    if _INSTEAD.fullmatch(between):
+        return second, first
+    if _ARROW.fullmatch(between) or (_TO.fullmatch(between) and _EXCHANGING.search(before)):
+        return first, second
+    return None
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
 def says_more(task: str, path: str, lines: tuple[str, ...]) -> bool:
-    """Tell whether a task has a value, an import, or a word that is not there; one that only asks has none."""
+    """Tell whether a task has a value, an import, or a word that is not there, or says what is to be; none asks."""
     told = {name.casefold() for name in _NAME.findall(_without(task, path))}
     if _COMPARISON.search(task) or any(word[0].isdigit() or word.startswith("import") for word in told):
         return True
-    asking = _ASKING | {"set"} if _QUESTION.match(task) else _ASKING
+    is_asked = _QUESTION.match(task) is not None
+    if _STATED.search(task) and not is_asked and not task.rstrip().endswith("?"):
+        return True
+    asking = _ASKING | {"set"} if is_asked else _ASKING
     spoken_of = told - {word.casefold() for word in WORD.findall(_without(task, path))}.intersection(asking)
     return not spoken_of or not spoken_of <= set[str]().union(*map(_words, lines))
 

@@ -22,8 +22,9 @@ _TOKEN: Final = re.compile(r"\d+(?:\.\d+)+|\w+")
 _NO_COMMAND: Final = frozenset(
     "a an and any are at be but by did do does for from he her his how i in is it its me my no not of on "
     "or our please she so that the their them these they this those to us was we were what when where why "
-    "with you your".split()
+    "with yes you your".split()
 )
+"""Words that no command begins with, but one that is written as code."""
 _ANSWERING: Final = frozenset(
     "a added also an and approved are at booked build but cancelled cannot changed code costs defined did "
     "documentation ended exit failed fed file files follow for found gave gives heat here I in instructions is it "
@@ -31,14 +32,22 @@ _ANSWERING: Final = frozenset(
     "renamed restored returns run said says sent set show shows that The the There there to Translated Tuned "
     "wanted was watered which with workspace wrote".split()
 )
-"""What answers are made of beside what they tell."""
+"""What answers are made of beside what they tell, in the samples that the default model has learned from."""
 _ENDS: Final = ".,;:?!"
-_TO_RUN: Final = re.compile(
-    r"(?:\b(?:commands?|exec|execute|launch|run):?\s+[\"'`]?|[`$]\s*)([^\s\"'`]+?)(?=[.,;:?!]*(?:[\s\"'`]|\Z))",
-    re.I,
+_CODE: Final = re.compile(r"`([^`\n]+)`|(?:^|\s)\$ ([^`\n]+)")
+"""What is written as code, or behind a prompt."""
+_TO_RUN: Final = tuple(
+    re.compile(rf"\b{before}:?\s+[\"']?([^\s\"'`]+)", re.I)
+    for before in (
+        r"(?:(?:re)?run|exec|execute|launch)(?:\s+the\s+command|\s+command)?",
+        r"the\s+command(?!\s+line\b)",
+        r"(?:run|execute)\b[^:`\n]{0,40}:",
+    )
 )
-"""What follows such a word is run, whether it is there or not: it is for the shell to say that it is not."""
-_OPTION: Final = re.compile(r"--?\w")
+"""What follows such words is run, whether it is there or not: it is for the shell to say that it is not."""
+_SETTING: Final = re.compile(r"[A-Za-z_]\w*=")
+"""A variable of the environment, before the program."""
+_OPTION: Final = re.compile(r"--?[A-Za-z]")
 _PAIRS: Final = frozenset({'""', "''", "``", "()", "“”", "\u2018\u2019"})
 
 
@@ -54,10 +63,12 @@ def stretches(texts: Sequence[str]) -> tuple[str, ...]:
         for part in parts:
             for index, (start, _) in enumerate(part):
                 for _, end in part[index : index + longest]:
-                    new = [each for each in _as_meant(text[start:end]) if each not in found]
-                    left -= sum(map(len, new))
-                    if left < 0 or len(found) >= 2 * _MOST_STRETCHES:
+                    if len(found) >= 2 * _MOST_STRETCHES:
                         return tuple(found)
+                    new = [each for each in _as_meant(text[start:end]) if each not in found]
+                    if (size := sum(map(len, new))) > left:
+                        break
+                    left -= size
                     found |= dict.fromkeys(new)
     return tuple(found)
 
@@ -71,54 +82,75 @@ def _as_meant(said: str) -> list[str]:
     return [each for each in dict.fromkeys((said, shorter, plain, inner)) if each.strip()]
 
 
-def rewriting(line: str, task: str) -> str:
-    """Give the pattern of what a line can become: of its words and the task's, with what stands between them.
+def rewriting(lines: Sequence[str], task: str) -> str | None:
+    """Give the pattern of what lines can become: of their words and the task's; None for very many.
 
     A word is put in as it is, or as a part between underscores and capitals; a number as a whole.
     """
-    names = set(_TOKEN.findall(line) + _TOKEN.findall(task)[:MOST_LINES])
+    text = "\n".join(lines)
+    names = {*_TOKEN.findall(text), *_TOKEN.findall(task)[:MOST_LINES]}
+    if len(lines) > 1 and len(names) > MOST_LINES:
+        return None
     parts = {part for name in names for part in PART.findall(name) if part.isalpha()}
-    marks = {*re.findall(r"[^\w\n]", f"{line} {task}"), " ", "_", *"\"'"}
-    if "import" in f"{line} {task}".casefold():
+    marks = {*re.findall(r"[^\w\n]", f"{text} {task}"), " ", "_", *"\"'"}
+    if "import" in f"{text} {task}".casefold():
         parts |= {"import", "from"}
         marks.add("\n")
     return _of(names | parts, marks)
 
 
-def _of(words: set[str], marks: set[str]) -> str:
-    each = "|".join(map(re.escape, sorted(words, key=lambda word: (-len(word), word))))
-    return f"^(?:{each}|[{''.join(map(_escaped, sorted(marks)))}])*$"
+def _of(names: set[str], marks: set[str]) -> str:
+    """Give the pattern of texts of names and marks in which no number stands beside another."""
+    numbers = {name for name in names if name[0].isdigit()}
+    word = f"{_one_of(names - numbers)}|" if names - numbers else ""
+    other = f"(?:{word}[{''.join(map(_escaped, sorted(marks)))}])"
+    number = f"(?:{_one_of(numbers)})?" if numbers else ""
+    return f"^(?:{number}{other})*{number}$"
+
+
+def _one_of(names: set[str]) -> str:
+    return "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
 
 
 def _escaped(mark: str) -> str:
     return f"\\x{ord(mark):02x}" if mark.isascii() else mark
 
 
-def commands(said: Iterable[str], tasks: Iterable[str], is_program: Callable[[str], bool] | None) -> tuple[str, ...]:
+def commands(said: Iterable[str], tasks: Sequence[str], is_program: Callable[[str], bool] | None) -> tuple[str, ...]:
     """Give those runs of words that can be a command.
 
     A command begins with a program that is there, with a path, with what the person says to run or writes as code,
-    or with what has options behind it. None begins with an article or the like, which a shell would take as well.
+    or else has options and no such word in it. None begins with an article or the like, unless that is code.
 
     Args:
         said: runs of words.
         tasks: what they are from.
         is_program: tells whether a word names a program; None where nobody knows.
     """
-    told = {word for task in tasks for word in _TO_RUN.findall(task)}
+    code = {
+        _plain(match.split()[0]) for task in tasks for pair in _CODE.findall(task) for match in pair if match.strip()
+    }
+    told = {_plain(word) for task in tasks for each in _TO_RUN for word in each.findall(task[:_MOST_CHARACTERS])}
 
     @functools.cache
     def is_first(word: str) -> bool:
-        return is_program is None or word in told or "/" in word or "=" in word or is_program(word)
+        if word in code:
+            return True
+        if word.casefold() in _NO_COMMAND:
+            return False
+        return word in told or "/" in word or bool(_SETTING.match(word)) or is_program is None or is_program(word)
 
-    found: list[str] = []
-    for each in said:
-        first, *rest = each.split()
-        if first.rstrip(_ENDS).casefold() in _NO_COMMAND:
-            continue
-        if is_first(first.rstrip(_ENDS)) or any(map(_OPTION.match, rest)):
-            found.append(each)
-    return tuple(found)
+    def is_command(first: str, *rest: str) -> bool:
+        if is_first(first):
+            return True
+        has_options = any(map(_OPTION.match, rest)) and first.casefold() not in _NO_COMMAND
+        return has_options and not any(is_first(_plain(word)) for word in rest)
+
+    return tuple(each for each in said if is_command(*map(_plain, each.split()[:1]), *each.split()[1:]))
+
+
+def _plain(word: str) -> str:
+    return word.rstrip(_ENDS) or word
 
 
 def answering(shown: Sequence[str]) -> str | None:

@@ -1,6 +1,7 @@
 """What the grammar lets a narrow model write: it copies, and makes nothing up."""
 
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
@@ -11,7 +12,7 @@ from vtcode.compact import CompactProfile
 from vtcode.context import choose_profile
 from vtcode.messages import AssistantMessage, Message, Status, ToolCall, ToolResult, UserMessage
 from vtcode.providers import ModelInfo, ToolSpec
-from vtcode.sandbox.environment import is_program
+from vtcode.sandbox.environment import programs
 from vtcode.situation import Situation
 from vtcode.told import exchanged
 from vtcode.vocabulary import commands, stretches
@@ -107,6 +108,9 @@ def test_a_narrow_model_edits_the_lines_that_can_be_meant(task: str, old: set[st
         ("Could you set MAX_ROWS in a.py to 12?", True),
         ("Remove MAX_ROWS from a.py", True),
         ("MAX_ROWS in a.py should be 30", True),
+        ("MAX_ROWS in a.py should be pick", True),
+        ("I want MAX_ROWS in a.py to be pick", True),
+        ("Should MAX_ROWS in a.py be pick?", False),
         ("Do it.", True),
         ("They forgot import re in a.py", True),
         ("Set the default size in a.py to rows", True),
@@ -208,6 +212,18 @@ def test_a_narrow_model_runs_what_the_person_wrote_and_nothing_else(task: str, c
         ("Does `zork it` work?", "zork it", True),
         ("PORT=80 sh build.sh", "PORT=80 sh build.sh", True),
         ("How does zork end?", "zork", False),
+        ("Run the tests: zork it", "zork it", True),
+        ("Rerun zork", "zork", True),
+        ("Try the command zork", "zork", True),
+        ("Fix the command line parser", "line parser", False),
+        ("Rename `total` quickly", "quickly", False),
+        ("Run `for f in *; do sh $f; done`", "for f in *; do sh $f; done", True),
+        ("run for me sh build.sh", "for me sh build.sh", False),
+        ("Set offset to -1", "offset to -1", False),
+        ("Please run sh -e", "run sh -e", False),
+        ("Use >= instead of >", ">= instead", False),
+        ("yes", "yes", False),
+        ("$ zork it", "zork it", True),
     ],
 )
 def test_a_command_begins_with_a_program_or_with_what_is_said_to_be_run(task: str, command: str, may: bool) -> None:
@@ -218,7 +234,13 @@ def test_a_command_begins_with_a_program_or_with_what_is_said_to_be_run(task: st
 
 def test_of_no_program_no_command_is_made() -> None:
     assert commands(["alarm"], ["alarm"], lambda word: False) == ()
+
+
+def test_programs_are_those_that_a_command_finds(tmp_path: Path) -> None:
+    (tmp_path / "planted").touch(mode=0o755)
+    is_program = programs({"PATH": f"{tmp_path}:/usr/bin"}, tmp_path)
     assert is_program("sh") and is_program("cd") and not is_program("no-such-program") and not is_program("a\0b")
+    assert not is_program("planted") and programs({"PATH": str(tmp_path)}, tmp_path / "else")("planted")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +278,26 @@ def test_what_a_narrow_model_answers_is_of_what_it_was_shown() -> None:
     assert accepts(narrow(UserMessage("What is the name?"), *many), "answer", text="Quasar.")
 
 
+def test_of_many_lines_each_becomes_what_is_made_of_their_words() -> None:
+    words = "amber basil cedar delta ember fjord grove heath inlet jetty knoll ledge marsh north"
+    lines = "\n".join(f"{word} = 1" for word in words.split())
+    schema = narrow(UserMessage("Set each value in a.py to 5"), *made("1", "read_file", lines, path="a.py"))
+
+    def becomes(new: str) -> bool:
+        return accepts(schema, "edit_file", path="a.py", old_str="amber = 1", new_str=new)
+
+    assert becomes("amber = 5") and not becomes("import os")
+    many = "\n".join(f"value_{number} = {number + 900}" for number in range(390))
+    seen = made("1", "read_file", many, path="a.py")
+    schema = narrow(UserMessage("Set each value in a.py to 5"), *seen)
+    assert not accepts(schema, "edit_file", path="a.py", old_str="value_1 = 901", new_str="value_1 = 5")
+
+
+def test_of_what_is_too_long_to_be_copied_nothing_is_run() -> None:
+    schema = narrow(UserMessage("x" * 100_001 + " look"))
+    assert not accepts(schema, "run_terminal_cmd", command="rm -rf .")
+
+
 def test_a_command_of_an_earlier_task_can_be_run_again() -> None:
     schema = narrow(UserMessage("Run make test"), AssistantMessage(text="It passed."), UserMessage("Once more"))
     assert accepts(schema, "run_terminal_cmd", command="make test")
@@ -287,6 +329,7 @@ def test_what_a_narrow_model_makes_of_a_line_is_of_its_words_and_the_persons() -
     assert becomes("log_level in a.py is debug now", 'log_level = "info"', 'log_level = "debug"')
     assert becomes("Call log_level in a.py loglevel", 'log_level = "info"', 'loglevel = "info"')
     assert not becomes("log_level in a.py is debug now", 'log_level = "info"', "port = 80")
+    assert not becomes("Set port to 90 in a.py", "port = 80", "port = 9080")
     assert not becomes("Set port to 1.90 in a.py", "port = 80", "port = 90")
     assert becomes("a.py needs import re", "port = 80", "import re\n\nport = 80")
     assert not becomes("a.py needs import re", "port = 80", "import os\n\nport = 80")
@@ -316,6 +359,19 @@ def test_a_text_that_is_quoted_says_which_line_is_meant() -> None:
         ("port = 80", "Change 'port = 80' to 'port = 80 # open' in a.py", "port = 80 # open"),
         ('port = "80"', 'port = "80" in a.py should be `port = "90"`', None),
         ('port = "80"', '\'port = "80"\' in a.py should be port = "90"', None),
+        ("if age < 0:", "raise ValueError in a.py if age < 0 or age > 150", None),
+        ('fruits = ["apple"]', "Add 'mango' after 'apple' in a.py", None),
+        ("load(path)", "Add a `retry` argument to `load`", None),
+        ("import os", "Also import `sys` next to `os`", None),
+        ("name = user.login", "Change 'admin' to 'user'", None),
+        ("widget(user)", "Rename 'get' to 'fetch'", None),
+        ("print(x)", "Change `in` to `on`", None),
+        (
+            "the depot channel",
+            'a.py still says "depot channel", it should be "dispatch channel"',
+            "the dispatch channel",
+        ),
+        ("if a < b:", "the function uses < but it should use > instead", "if a > b:"),
         ("80 or 80", "Change '80' to '90' in a.py", None),
         ("if a > b:", "a.py: turn its > into >=", "if a >= b:"),
         ("if a > b:", "a.py should use `>=` and not `>`", "if a >= b:"),

@@ -1,13 +1,17 @@
 """What a command is told of the outside: search path, home and language; never a key or a token."""
 
+import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 SYSTEM_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+
+_BUILTINS: Final = frozenset(". cd exit export source ulimit umask unset".split())
+"""Those of bash that a command may well begin with, and a sentence will not."""
 
 # No folder here holds credentials; `.cargo` and `.local/share/uv` as a whole would.
 _HOME_TOOLCHAINS: Final = (
@@ -36,9 +40,15 @@ def command_environment(environ: Mapping[str, str], workspace: Path, home: Path)
     }
 
 
-def is_program(word: str) -> bool:
-    """Tell whether a command can begin with a word: a program on the search path, or `cd`, which is none."""
-    return word == "cd" or shutil.which(word) is not None
+def programs(environ: Mapping[str, str], workspace: Path) -> Callable[[str], bool]:
+    """Give what tells whether a command can begin with a word: with a program on its search path, or a builtin."""
+    search = command_environment(environ, workspace, home_folder(environ))["PATH"]
+
+    @functools.cache
+    def is_program(word: str) -> bool:
+        return word in _BUILTINS or shutil.which(word, path=search) is not None
+
+    return is_program
 
 
 def toolchains(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
