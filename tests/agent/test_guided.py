@@ -1,25 +1,13 @@
 """The guided profile: what a weak model is shown, and what it may write."""
 
-import jsonschema
 import pytest
 
+from tests.agent.replies import BASE, SPECS, accepts
 from vtcode.guided import GuidedProfile, call_schema, mentioned
 from vtcode.messages import AssistantMessage, Finish, Message, Status, ToolCall, ToolResult, UserMessage
-from vtcode.providers import Request, ToolSpec
 from vtcode.situation import Situation
-from vtcode.tools import TOOLS
 
-SPECS = tuple(ToolSpec(tool.name, tool.description, tool.parameters()) for tool in TOOLS)
 FILES = ("README.md", "src/app.py", "src/lib/app.py", "pyproject.toml")
-BASE = Request(model="m", system="", messages=())
-
-
-def accepts(schema: dict[str, object], name: str, **arguments: object) -> bool:
-    try:
-        jsonschema.validate({"name": name, "arguments": arguments}, schema)
-    except jsonschema.ValidationError:
-        return False
-    return True
 
 
 def test_only_files_that_exist_can_be_read() -> None:
