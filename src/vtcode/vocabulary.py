@@ -154,7 +154,7 @@ def _plain(word: str) -> str:
 
 
 def answering(shown: Sequence[str]) -> str | None:
-    """Give the pattern of an answer: of words that were shown, and of those that any answer has; None for very many.
+    """Give the pattern of an answer: of words that were shown and those of `_ANSWERING`; None for very many.
 
     Args:
         shown: what the person said, and what the calls made for it say and returned.
